@@ -1,0 +1,1 @@
+"""The one store: PostgreSQL, embedded or given by URL. Driver errors stop here and leave as `errors`."""
