@@ -1,5 +1,6 @@
 """How a connection to PostgreSQL is opened: the URL, the session's settings, and a limit on every wait."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,15 @@ class BoundedConnection(asyncpg.Connection):
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  asyncpg's signature
         await super().close(timeout=_GOODBYE_S if timeout is None else min(timeout, _GOODBYE_S))  # type: ignore[no-untyped-call]
+
+    async def listen(self, channel: str, on_hint: Callable[[], None], on_closed: Callable[[], None]) -> None:
+        """Call back at each NOTIFY, and once when the connection ends for whatever reason."""
+        self.add_termination_listener(lambda _: on_closed())  # type: ignore[no-untyped-call]
+        await self.add_listener(channel, lambda *_: on_hint())  # type: ignore[no-untyped-call]
+
+    async def ping(self, timeout_s: float) -> None:
+        """Raises if the server does not answer in time."""
+        await self.fetchval("SELECT 1", timeout=timeout_s)  # type: ignore[no-untyped-call]
 
 
 def driver_dsn(url: str) -> str:

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from greenroom_server.database.connect import BoundedConnection, Timeouts, connect
 from greenroom_server.database.translate import Busy, translated
@@ -88,6 +89,12 @@ class Database:
         for name in weak:
             log.error("PostgreSQL may lose acknowledged changes", setting=name, value="off", wanted="on")
         return weak
+
+    @property
+    def in_use(self) -> int:
+        """How many of the pool's connections are at work."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def dispose(self) -> None:
         """Close all connections, within a second or so even if the server hangs."""
