@@ -1,0 +1,1 @@
+"""Authoring: projects, environments, flags, their configuration per environment, and segments."""

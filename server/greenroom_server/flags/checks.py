@@ -1,0 +1,73 @@
+"""The author's checks: what the engine finds wrong, as the errors of this server."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from greenroom.evaluation import Finding, check_condition, check_configuration, check_references, check_variants
+from greenroom_server.errors import FieldError, Invalid, LimitExceeded
+from greenroom_server.flags.value_schema import check_value_schema
+from greenroom_server.flags.wire import ConfigurationIn, FlagIn
+from greenroom_server.flags.work import plain
+
+_MUST_EXPIRE = frozenset({"release", "experiment"})
+_BOOLEAN = {"on": True, "off": False}
+
+
+def checked_variants(wanted: FlagIn) -> dict[str, Any]:
+    """The flag's variants, complete and typed: a boolean flag always has `on` and `off`, a float value is a float.
+
+    Raises `Invalid` with all that is wrong with the flag.
+    """
+    errors = []
+    if wanted.purpose in _MUST_EXPIRE and wanted.expires_on is None:
+        errors.append(
+            FieldError("/expires_on", f"a flag of purpose `{wanted.purpose}` says on which day it should be gone")
+        )
+    variants = wanted.variants
+    if variants is None:
+        variants = dict(_BOOLEAN) if wanted.type == "boolean" else {}
+    if wanted.type == "float":
+        variants = {name: float(v) if type(v) is int else v for name, v in variants.items()}
+    refuse(check_variants(wanted.type, variants), "/variants", errors)
+    if wanted.value_schema is not None:
+        if wanted.type != "object":
+            raise Invalid(errors=[FieldError("/value_schema", "only flags of type `object` have a schema")])
+        schema_errors = check_value_schema(wanted.value_schema, variants)
+        if schema_errors:
+            raise Invalid(errors=schema_errors)
+    return variants
+
+
+def check_configuration_of(wanted: ConfigurationIn, type_: str, variants: Mapping[str, Any], at: str = "") -> None:
+    """Raises `Invalid` or `LimitExceeded`; `at` is the JSON Pointer of the configuration in the request."""
+    refuse(check_configuration(plain(wanted), type=type_, variants=variants), at)
+
+
+def check_condition_of(when: Mapping[str, Any], at: str = "/when") -> None:
+    """Raises `Invalid` or `LimitExceeded` for a bad condition."""
+    refuse(check_condition(when), at)
+
+
+def check_references_of(flags: Mapping[str, Any], segments: Mapping[str, Any], environment: str) -> None:
+    """Raises `Invalid` if flags and segments of an environment name what is not there, or go in circles."""
+    findings = check_references(flags, segments)
+    refuse(
+        [
+            Finding(
+                finding.pointer, f"{finding.detail} (in environment `{environment}`)", finding.limit, finding.maximum
+            )
+            for finding in findings
+        ],
+        "",
+    )
+
+
+def refuse(findings: Iterable[Finding], at: str, also: Iterable[FieldError] = ()) -> None:
+    """Raise what the engine found, if anything: the limit by name if one was passed, else everything at once."""
+    found = list(findings)
+    for finding in found:
+        if finding.limit is not None and finding.maximum is not None:
+            raise LimitExceeded(finding.limit, finding.maximum, field=at + finding.pointer, detail=finding.detail)
+    errors = [*also, *(FieldError(at + finding.pointer, finding.detail) for finding in found)]
+    if errors:
+        raise Invalid(errors=errors[:20])

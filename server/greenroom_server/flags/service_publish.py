@@ -1,0 +1,287 @@
+"""From rows to what SDKs get: the documents of an environment, and the revision that every change moves.
+
+INVARIANT: a revision is taken from the environment's row under its project's lock, in the transaction of the change
+that it numbers. A sequence or a clock would let a late commit slip behind a reader for ever.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from greenroom.evaluation import limits
+from greenroom_server.database.engine import announce
+from greenroom_server.errors import LimitExceeded
+from greenroom_server.flags.service_scope import column
+from greenroom_server.flags.tables import (
+    ChangeRow,
+    ConfigurationRow,
+    EnvironmentRow,
+    FlagRow,
+    ProjectRow,
+    SegmentRow,
+)
+from greenroom_server.flags.work import Work
+
+SCHEMA = 1
+_KEPT_CHANGES = 500
+# Room for the members around the flags and segments: keys, times, checksum.
+_ENVELOPE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRef:
+    """An environment and how far it is."""
+
+    id: UUID
+    project_key: str
+    environment_key: str
+    revision: int
+
+
+async def publish(
+    work: Work,
+    environments: Iterable[EnvironmentRow],
+    *,
+    flag_keys: Collection[str] = (),
+    segment_keys: Collection[str] = (),
+) -> None:
+    """Give each environment its next revision, saying which flags and segments it touches, put or removed.
+
+    Raises `LimitExceeded` when an environment's snapshot would grow past what SDKs take. In a batch, only remembers.
+    """
+    for environment in environments:
+        if work.batch is not None:
+            work.batch.flags.setdefault(environment.id, set()).update(flag_keys)
+            work.batch.segments.setdefault(environment.id, set()).update(segment_keys)
+        else:
+            await _next_revision(work, environment, flag_keys, segment_keys)
+    if work.batch is None:
+        await announce(work.session)
+
+
+async def _next_revision(
+    work: Work, environment: EnvironmentRow, flag_keys: Collection[str], segment_keys: Collection[str]
+) -> None:
+    environment.revision += 1
+    environment.published_at = work.now
+    work.session.add(
+        ChangeRow(
+            environment_id=environment.id,
+            revision=environment.revision,
+            flags=sorted(flag_keys),
+            segments=sorted(segment_keys),
+        )
+    )
+    await work.session.flush()
+    if flag_keys:
+        touched = select(column(FlagRow, "id")).where(
+            column(FlagRow, "project_id") == environment.project_id, column(FlagRow, "key").in_(list(flag_keys))
+        )
+        await work.session.execute(
+            update(ConfigurationRow)
+            .where(
+                column(ConfigurationRow, "environment_id") == environment.id,
+                column(ConfigurationRow, "flag_id").in_(touched),
+            )
+            .values(served_revision=environment.revision)
+            .execution_options(synchronize_session=False)
+        )
+    await _prune(work.session, environment)
+    await _check_size(work.session, environment)
+
+
+async def environments(session: AsyncSession) -> list[EnvironmentRef]:
+    """All environments of the installation."""
+    query = (
+        select(EnvironmentRow, column(ProjectRow, "key"))
+        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
+        .order_by(column(ProjectRow, "key"), column(EnvironmentRow, "position"))
+    )
+    return [
+        EnvironmentRef(row.id, project_key, row.key, row.revision)
+        for row, project_key in (await session.execute(query)).tuples()
+    ]
+
+
+async def revisions(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, int]:
+    """How far these environments are; deleted ones are missing from the answer."""
+    query = select(column(EnvironmentRow, "id"), column(EnvironmentRow, "revision"))
+    rows = await session.execute(query.where(column(EnvironmentRow, "id").in_(list(ids))))
+    return dict(rows.tuples().all())
+
+
+async def epoch(session: AsyncSession) -> str:
+    """Names this history of the database; it changes when the database is restored, copied or failed over.
+
+    Made of the cluster's identity and timeline (`pg_control_system`, `pg_control_checkpoint`) and of the object ids of
+    the database and of one table, since a dump that is loaded again gets new ones.
+    """
+    parts = (await session.execute(text(_EPOCH))).one()
+    return str(parts[0])
+
+
+_EPOCH = """
+SELECT left(md5(concat_ws('/',
+    (SELECT system_identifier FROM pg_control_system()),
+    (SELECT timeline_id FROM pg_control_checkpoint()),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    'environment'::regclass::oid)), 12)
+"""
+
+
+async def load_environment(session: AsyncSession, environment_id: UUID) -> dict[str, Any] | None:
+    """The environment's whole snapshot document, without `epoch` and `checksum`; None if it is gone.
+
+    Wants a session that sees one state of the database throughout (`Database.reading`).
+    """
+    found = await _environment(session, environment_id)
+    if found is None:
+        return None
+    environment, project = found
+    return {
+        "schema": SCHEMA,
+        "project": project.key,
+        "environment": environment.key,
+        "revision": environment.revision,
+        "published_at": moment(environment.published_at),
+        "flags": await flag_documents(session, environment),
+        "segments": await segment_documents(session, project.id),
+    }
+
+
+async def load_change(session: AsyncSession, environment_id: UUID, since: int) -> dict[str, Any] | None:
+    """What changed in the environment after revision `since`, without `epoch` and `checksum`.
+
+    None if the environment is gone, is not past `since`, or the way from there is no longer known: load it all.
+    """
+    found = await _environment(session, environment_id)
+    if found is None or found[0].revision <= since:
+        return None
+    environment, project = found
+    changes = list(
+        await session.scalars(
+            select(ChangeRow).where(
+                column(ChangeRow, "environment_id") == environment_id, column(ChangeRow, "revision") > since
+            )
+        )
+    )
+    if len(changes) != environment.revision - since:
+        return None
+    flag_keys = {key for change in changes for key in change.flags}
+    segment_keys = {key for change in changes for key in change.segments}
+    put_flags = await flag_documents(session, environment, flag_keys)
+    put_segments = await segment_documents(session, project.id, segment_keys)
+    return {
+        "schema": SCHEMA,
+        "project": project.key,
+        "environment": environment.key,
+        "from": since,
+        "to": environment.revision,
+        "published_at": moment(environment.published_at),
+        "flags": {"put": put_flags, "removed": sorted(flag_keys - put_flags.keys())},
+        "segments": {"put": put_segments, "removed": sorted(segment_keys - put_segments.keys())},
+    }
+
+
+async def flag_documents(
+    session: AsyncSession, environment: EnvironmentRow, keys: Collection[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Flags that are not archived as the environment's snapshot has them, by key and in the order of the keys."""
+    query = (
+        select(FlagRow, ConfigurationRow)
+        .join(ConfigurationRow, column(ConfigurationRow, "flag_id") == column(FlagRow, "id"))
+        .where(
+            column(ConfigurationRow, "environment_id") == environment.id,
+            column(FlagRow, "archived_at").is_(None),
+        )
+        .order_by(column(FlagRow, "key"))
+    )
+    if keys is not None:
+        query = query.where(column(FlagRow, "key").in_(list(keys)))
+    return {
+        flag.key: flag_document(flag, configuration) for flag, configuration in (await session.execute(query)).tuples()
+    }
+
+
+async def segment_documents(
+    session: AsyncSession, project_id: UUID, keys: Collection[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The project's segments as a snapshot has them."""
+    query = select(SegmentRow).where(column(SegmentRow, "project_id") == project_id).order_by(column(SegmentRow, "key"))
+    if keys is not None:
+        query = query.where(column(SegmentRow, "key").in_(list(keys)))
+    return {row.key: segment_document(row) for row in await session.scalars(query)}
+
+
+def flag_document(flag: FlagRow, configuration: ConfigurationRow) -> dict[str, Any]:
+    """One flag as a snapshot has it; `version` is the revision at which what it serves last changed."""
+    return {
+        "key": flag.key,
+        "type": flag.type,
+        "variants": flag.variants,
+        "client_visible": flag.client_visible,
+        "track_exposures": flag.track_exposures,
+        "version": configuration.served_revision,
+        "enabled": configuration.enabled,
+        "off_variant": configuration.off_variant,
+        "prerequisites": configuration.prerequisites,
+        "rules": configuration.rules,
+        "fallthrough": configuration.fallthrough,
+    }
+
+
+def segment_document(row: SegmentRow) -> dict[str, Any]:
+    """One segment as a snapshot has it."""
+    return {"key": row.key, "when": row.when, "version": row.version}
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def _environment(session: AsyncSession, environment_id: UUID) -> tuple[EnvironmentRow, ProjectRow] | None:
+    query = (
+        select(EnvironmentRow, ProjectRow)
+        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
+        .where(column(EnvironmentRow, "id") == environment_id)
+    )
+    found: Sequence[Any] | None = (await session.execute(query)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+async def _prune(session: AsyncSession, environment: EnvironmentRow) -> None:
+    oldest = environment.revision - _KEPT_CHANGES
+    if oldest > 0 and oldest % 50 == 0:
+        await session.execute(
+            delete(ChangeRow).where(
+                column(ChangeRow, "environment_id") == environment.id, column(ChangeRow, "revision") <= oldest
+            )
+        )
+
+
+async def _check_size(session: AsyncSession, environment: EnvironmentRow) -> None:
+    flags = (
+        select(func.coalesce(func.sum(column(ConfigurationRow, "document_bytes")), 0), func.count())
+        .join(FlagRow, column(FlagRow, "id") == column(ConfigurationRow, "flag_id"))
+        .where(column(ConfigurationRow, "environment_id") == environment.id, column(FlagRow, "archived_at").is_(None))
+    )
+    segments = select(func.coalesce(func.sum(column(SegmentRow, "document_bytes")), 0)).where(
+        column(SegmentRow, "project_id") == environment.project_id
+    )
+    flag_bytes, count = (await session.execute(flags)).one()
+    segment_bytes = (await session.execute(segments)).scalar_one()
+    if count > limits.MAX_FLAGS:
+        raise LimitExceeded("flags_per_environment", limits.MAX_FLAGS)
+    if flag_bytes + segment_bytes + _ENVELOPE_BYTES > limits.MAX_SNAPSHOT_BYTES:
+        raise LimitExceeded(
+            "snapshot_bytes",
+            limits.MAX_SNAPSHOT_BYTES,
+            detail=f"the snapshot of `{environment.key}` would grow past {limits.MAX_SNAPSHOT_BYTES} bytes: "
+            "archive flags, or make segments and rules smaller",
+        )

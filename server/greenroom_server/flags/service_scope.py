@@ -1,0 +1,125 @@
+"""Finding rows by the keys that users know. Whoever may not see a thing was told `NotFound` before it gets here."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from greenroom_server.errors import Conflict, NotFound
+from greenroom_server.flags.tables import (
+    ConfigurationRow,
+    EnvironmentRow,
+    FlagRow,
+    ProjectRow,
+    SegmentRow,
+    TombstoneRow,
+)
+from greenroom_server.flags.work import Work
+
+
+async def get_project(session: AsyncSession, key: str, *, lock: bool = False) -> ProjectRow:
+    """The project; with `lock`, no other writer of this project runs until the transaction ends."""
+    query = select(ProjectRow).where(column(ProjectRow, "key") == key)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    row = (await session.scalars(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no project `{key}`")
+    return row
+
+
+async def environments_of(session: AsyncSession, project: ProjectRow) -> list[EnvironmentRow]:
+    """The project's environments, first stage first."""
+    query = (
+        select(EnvironmentRow)
+        .where(column(EnvironmentRow, "project_id") == project.id)
+        .order_by(column(EnvironmentRow, "position"), column(EnvironmentRow, "key"))
+    )
+    return list(await session.scalars(query))
+
+
+async def get_environment(session: AsyncSession, project: ProjectRow, key: str) -> EnvironmentRow:
+    return await _by_key(session, EnvironmentRow, project, key, "environment")
+
+
+async def get_flag(session: AsyncSession, project: ProjectRow, key: str) -> FlagRow:
+    return await _by_key(session, FlagRow, project, key, "flag")
+
+
+async def get_segment(session: AsyncSession, project: ProjectRow, key: str) -> SegmentRow:
+    return await _by_key(session, SegmentRow, project, key, "segment")
+
+
+async def get_configuration(session: AsyncSession, flag: FlagRow, environment: EnvironmentRow) -> ConfigurationRow:
+    row = await session.get(ConfigurationRow, (flag.id, environment.id))
+    if row is None:
+        raise NotFound(f"flag `{flag.key}` has no configuration in `{environment.key}`")
+    return row
+
+
+async def configurations_of(session: AsyncSession, flag_ids: Iterable[UUID]) -> list[ConfigurationRow]:
+    query = select(ConfigurationRow).where(column(ConfigurationRow, "flag_id").in_(list(flag_ids)))
+    return list(await session.scalars(query))
+
+
+async def find_environment_id(session: AsyncSession, project_key: str, environment_key: str) -> UUID | None:
+    """The environment's id, or None (`access.service.EnvironmentFinder`)."""
+    query = (
+        select(column(EnvironmentRow, "id"))
+        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
+        .where(column(ProjectRow, "key") == project_key, column(EnvironmentRow, "key") == environment_key)
+    )
+    found: UUID | None = (await session.scalars(query)).one_or_none()
+    return found
+
+
+async def require_free_key(session: AsyncSession, row: type[Any], project: ProjectRow | None, key: str) -> None:
+    """Raises `Conflict` if the key is taken, or was once and is buried for ever."""
+    noun = _NOUNS[row]
+    query = select(column(row, "id")).where(column(row, "key") == key)
+    if project is not None:
+        query = query.where(column(row, "project_id") == project.id)
+    if (await session.scalars(query)).first() is not None:
+        raise Conflict(f"there is a {noun} `{key}` already", code="key_taken")
+    if await session.get(TombstoneRow, (_scope(project), noun, key)) is not None:
+        raise Conflict(
+            f"the key `{key}` belonged to a {noun} that was deleted, and old code may still ask for it: "
+            "it is never given out again",
+            code="key_buried",
+        )
+
+
+def bury_key(work: Work, row: type[Any], project: ProjectRow | None, key: str) -> None:
+    """Keep the key of a deleted thing from ever being used again."""
+    work.session.add(
+        TombstoneRow(
+            scope=_scope(project), kind=_NOUNS[row], key=key, deleted_at=work.now, deleted_by=work.principal.actor
+        )
+    )
+
+
+def column(row: type[Any], name: str) -> Any:
+    """A mapped column, as the type checker cannot know it: on the class a SQLModel field is a column."""
+    return getattr(row, name)
+
+
+async def _by_key(session: AsyncSession, row: type[Any], project: ProjectRow, key: str, noun: str) -> Any:
+    query = select(row).where(column(row, "project_id") == project.id, column(row, "key") == key)
+    found = (await session.scalars(query)).one_or_none()
+    if found is None:
+        raise NotFound(f"there is no {noun} `{key}` in project `{project.key}`")
+    return found
+
+
+def _scope(project: ProjectRow | None) -> str:
+    return "" if project is None else str(project.id)
+
+
+_NOUNS: dict[type[Any], str] = {
+    ProjectRow: "project",
+    EnvironmentRow: "environment",
+    FlagRow: "flag",
+    SegmentRow: "segment",
+}

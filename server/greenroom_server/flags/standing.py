@@ -1,0 +1,110 @@
+"""How a flag stands: its dark start, whom it reaches, and what stage of its life that makes."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from greenroom_server.flags.service_publish import flag_document
+from greenroom_server.flags.service_scope import column
+from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow
+from greenroom_server.web.codec import write_json
+
+Reach = Literal["none", "some", "all"]
+
+
+def dark_configuration(flag: FlagRow, environment: EnvironmentRow, now: datetime) -> ConfigurationRow:
+    """The configuration a flag starts with: off.
+
+    The dark variant is `off`, or the first one; once switched on, `on`, or the second one, is served to all.
+    """
+    names = list(flag.variants)
+    off_variant = "off" if "off" in flag.variants else names[0]
+    live = "on" if "on" in flag.variants else next((name for name in names if name != off_variant), off_variant)
+    row = ConfigurationRow(
+        flag_id=flag.id,
+        environment_id=environment.id,
+        enabled=False,
+        off_variant=off_variant,
+        prerequisites=[],
+        rules=[],
+        fallthrough={"variant": live},
+        served_revision=environment.revision,
+        reach="none",
+        document_bytes=0,
+        updated_at=now,
+    )
+    derive(flag, row)
+    return row
+
+
+def derive(flag: FlagRow, row: ConfigurationRow) -> None:
+    """Bring up to date what is derived on save: `reach` and `document_bytes`."""
+    row.reach = reach_of(row)
+    row.document_bytes = len(write_json(flag_document(flag, row))) + len(flag.key) + 4
+
+
+def reach_of(row: ConfigurationRow) -> Reach:
+    """Whether nobody, some or all people get more than the dark variant."""
+    if not row.enabled:
+        return "none"
+    served = _variants_served(row)
+    if served <= {row.off_variant}:
+        return "none"
+    return "some" if row.off_variant in served or row.prerequisites else "all"
+
+
+def _variants_served(row: ConfigurationRow) -> set[str]:
+    served: set[str] = set()
+    for rule in row.rules:
+        served |= _variants_of(rule["serve"])
+        if _takes_everybody(rule):
+            return served
+    return served | _variants_of(row.fallthrough)
+
+
+def _takes_everybody(rule: Mapping[str, Any]) -> bool:
+    return "when" not in rule and "rollout" not in rule and "variant" in rule["serve"]
+
+
+def _variants_of(serve: Mapping[str, Any]) -> set[str]:
+    if "variant" in serve:
+        return {serve["variant"]}
+    return {part["variant"] for part in serve["split"] if part["weight"] > 0}
+
+
+def flags_with_lifecycle(today: date) -> tuple[Select[Any], ColumnElement[str]]:
+    """A query of (flag, lifecycle), and the lifecycle as a condition can use it.
+
+    archived; stale: past its expiry date; released: all get it in every production environment; rolling_out: some get
+    it in production; testing: somebody gets it elsewhere; dark: nobody gets it anywhere.
+    """
+    tier, reach = column(EnvironmentRow, "tier"), column(ConfigurationRow, "reach")
+    production = tier == "production"
+    counts = (
+        select(
+            column(ConfigurationRow, "flag_id").label("flag_id"),
+            func.count().filter(production).label("production"),
+            func.count().filter(and_(production, reach == "all")).label("production_all"),
+            func.count().filter(and_(production, reach != "none")).label("production_some"),
+            func.count().filter(and_(~production, reach != "none")).label("elsewhere_some"),
+        )
+        .join(EnvironmentRow, column(EnvironmentRow, "id") == column(ConfigurationRow, "environment_id"))
+        .group_by(column(ConfigurationRow, "flag_id"))
+        .subquery()
+    )
+    lifecycle = case(
+        (column(FlagRow, "archived_at").is_not(None), "archived"),
+        (
+            and_(column(FlagRow, "purpose").in_(("release", "experiment")), column(FlagRow, "expires_on") < today),
+            "stale",
+        ),
+        (and_(counts.c.production > 0, counts.c.production_all == counts.c.production), "released"),
+        (counts.c.production_some > 0, "rolling_out"),
+        (counts.c.elsewhere_some > 0, "testing"),
+        else_="dark",
+    )
+    query = select(FlagRow, lifecycle.label("lifecycle")).outerjoin(counts, counts.c.flag_id == column(FlagRow, "id"))
+    return query, lifecycle

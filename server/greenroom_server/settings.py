@@ -1,0 +1,45 @@
+"""Every setting of the server, read once from the environment (`GREENROOM_…`); only `app` and `cli` import this."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The server's settings; each field is the environment variable `GREENROOM_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="GREENROOM_", frozen=True, extra="ignore")
+
+    database_url: str | None = Field(
+        default=None,
+        description="PostgreSQL to use, as `postgresql://user:password@host:port/name`; "
+        "without it an embedded PostgreSQL runs in the data folder",
+    )
+    data_dir: Path = Field(
+        default=Path(".greenroom"),
+        description="folder of the embedded PostgreSQL and of the last good snapshots",
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8350, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(default=1, ge=1, le=64, description="number of server processes")
+    pool_size: int = Field(default=10, ge=2, le=200, description="database connections of one process at most")
+    poll_interval_s: float = Field(
+        default=0.5, gt=0, le=60, description="seconds between two looks at the revisions, should a NOTIFY be lost"
+    )
+    stream_cap: int = Field(default=10_000, ge=1, description="open streams of one process at most")
+    stream_cap_per_token: int = Field(default=5_000, ge=1, description="open streams of one token at most")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="origins whose browsers may evaluate flags, separated by commas"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="Host headers that are answered, separated by commas"
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="how log lines look")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="from which level on")
+    otel_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "otel_endpoint"),
+        description="OpenTelemetry collector (OTLP over HTTP) that gets the traces; none without it",
+    )
