@@ -1,0 +1,107 @@
+"""Links flags and segments that were read one by one: what they name must exist and must not go in circles.
+
+What is wrong makes the flags that need it unusable, and nothing else.
+"""
+
+from collections.abc import Collection, Mapping
+
+from greenroom.evaluation.graph import closure, depths
+from greenroom.evaluation.limits import MAX_PREREQUISITE_DEPTH, MAX_SEGMENT_DEPTH
+from greenroom.evaluation.model import Flag, Segment
+from greenroom.evaluation.parse import unusable_flag
+
+
+def segment_errors(segments: Mapping[str, Segment]) -> dict[str, str]:
+    """Why segments are unusable: by themselves, or because of a segment that they name."""
+    levels = depths({key: segment.segments for key, segment in segments.items()})
+    errors: dict[str, str] = {}
+    for key, level in sorted(levels.items(), key=lambda item: (item[1] is not None, item[1] or 0, item[0])):
+        segment = segments[key]
+        unknown = sorted(name for name in segment.segments if name not in segments)
+        broken = sorted(name for name in segment.segments if name in errors)
+        if segment.error is not None:
+            errors[key] = segment.error
+        elif level is None:
+            errors[key] = "names itself through other segments"
+        elif level > MAX_SEGMENT_DEPTH:
+            errors[key] = f"stands on more than {MAX_SEGMENT_DEPTH} levels of segments"
+        elif unknown:
+            errors[key] = f"names the unknown segment `{unknown[0]}`"
+        elif broken:
+            errors[key] = f"names the unusable segment `{broken[0]}`"
+    return errors
+
+
+def link_flags(
+    flags: Mapping[str, Flag], segments: Mapping[str, Segment], errors: Mapping[str, str], before: Mapping[str, Flag]
+) -> dict[str, Flag]:
+    """The flags, in the order of their keys, as they are usable beside each other and these segments.
+
+    `errors` are those of the segments; `before` are the flags of an earlier snapshot, kept where nothing changed.
+    """
+    levels = depths({key: prerequisites_of(flag) for key, flag in flags.items()})
+    linked = {}
+    for key in sorted(flags):
+        flag = flags[key]
+        error = _flag_error(flag, segments, errors, levels[key])
+        if error is not None:
+            earlier = before.get(key)
+            flag = earlier if earlier is not None and earlier.error == error else unusable_flag(flag, error)
+        linked[key] = flag
+    return linked
+
+
+def _flag_error(
+    flag: Flag, segments: Mapping[str, Segment], errors: Mapping[str, str], level: int | None
+) -> str | None:
+    if flag.configuration is None:
+        return None
+    for key in sorted(flag.configuration.segments):
+        if key not in segments:
+            return f"names the unknown segment `{key}`"
+        if key in errors:
+            return f"names the unusable segment `{key}`"
+    if level is None:
+        return "is a prerequisite of itself, or of one of its prerequisites"
+    if level > MAX_PREREQUISITE_DEPTH:
+        return f"stands on more than {MAX_PREREQUISITE_DEPTH} levels of prerequisites"
+    return None
+
+
+def prerequisites_of(flag: Flag) -> list[str]:
+    """The keys of the flags that a flag names as prerequisites."""
+    return [] if flag.configuration is None else [named.flag for named in flag.configuration.prerequisites]
+
+
+def touched_flags(
+    flags: Mapping[str, Flag],
+    before: Mapping[str, Flag],
+    segments: Mapping[str, Segment],
+    changed_segments: Collection[str],
+) -> set[str]:
+    """Keys of all flags whose result may be another than before, directly or through what they name."""
+    stale = closure(changed_segments, _naming({key: segment.segments for key, segment in segments.items()}))
+    direct = {key for key in flags.keys() | before.keys() if flags.get(key) is not before.get(key)}
+    for key, flag in flags.items():
+        if flag.configuration is not None and not flag.configuration.segments.isdisjoint(stale):
+            direct.add(key)
+    return closure(direct, _naming({key: prerequisites_of(flag) for key, flag in flags.items()}))
+
+
+def _naming(names: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    naming: dict[str, list[str]] = {}
+    for key, named in names.items():
+        for name in named:
+            naming.setdefault(name, []).append(key)
+    return naming
+
+
+def uses_clock(flag: Flag, segments: Mapping[str, Segment]) -> bool:
+    """Whether what a linked flag serves can change with time alone, prerequisites aside."""
+    configuration = flag.configuration
+    if configuration is None or not configuration.is_enabled:
+        return False
+    if configuration.uses_clock:
+        return True
+    reached = closure(configuration.segments, {key: segment.segments for key, segment in segments.items()})
+    return any(segments[key].uses_clock for key in reached)
