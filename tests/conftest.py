@@ -81,7 +81,7 @@ def execute(url: str, statement: str) -> None:
     async def work() -> None:
         connection = await connect(url, Timeouts(statement_s=60), purpose="greenroom tests")
         try:
-            await connection.execute(statement)  # type: ignore[no-untyped-call]
+            await connection.execute(statement)
         finally:
             await connection.close()
 

@@ -1,16 +1,260 @@
 """The unit of work on a real PostgreSQL."""
 
-import pytest
-from sqlalchemy import text
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import pytest
+import pytest_asyncio
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from greenroom_server.database.connect import Timeouts, driver_dsn
 from greenroom_server.database.engine import Database
+from greenroom_server.database.translate import Busy
+from greenroom_server.errors import Conflict, NotFound, Unavailable
+
+thing = Table("thing", MetaData(), Column("id", Integer, primary_key=True), Column("document", JSON))
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _table(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("CREATE TABLE thing (id int PRIMARY KEY, document json)"))
+
+
+async def ids(database: Database) -> list[int]:
+    async with database.reading() as session:
+        return list(await session.scalars(select(thing.c.id).order_by(thing.c.id)))
+
+
+async def add(database: Database, number: int, document: Any = None, *, dry_run: bool = False) -> None:
+    async with database.transaction(dry_run=dry_run) as session:
+        await session.execute(insert(thing).values(id=number, document=document))
 
 
 @pytest.mark.asyncio
 async def test_a_block_that_ends_well_is_committed(database: Database) -> None:
     """What was written is there for the next transaction."""
-    async with database.transaction() as session:
-        await session.execute(text("CREATE TABLE thing AS SELECT 1 AS id"))
+    await add(database, 1)
+
+    assert await ids(database) == [1]
+
+
+@pytest.mark.asyncio
+async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    """The error comes out as it was and the write is undone."""
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1))
+            raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
+    assert await ids(database) == []
+
+
+@pytest.mark.asyncio
+async def test_the_sessions_own_commit_does_not_commit(database: Database) -> None:
+    """Only the unit of work commits, so a service cannot split it by mistake."""
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1))
+            await session.commit()
+            raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
+    assert await ids(database) == []
+
+
+@pytest.mark.asyncio
+async def test_a_dry_run_leaves_nothing(database: Database) -> None:
+    """A dry run writes, so that it fails where the real one would, and is rolled back."""
+    await add(database, 1, dry_run=True)
+
+    assert await ids(database) == []
+    with pytest.raises(Conflict):
+        async with database.transaction(dry_run=True) as session:
+            await session.execute(insert(thing).values([{"id": 1}, {"id": 1}]))
+
+
+@pytest.mark.asyncio
+async def test_a_duplicate_is_a_conflict(database: Database) -> None:
+    """A unique violation does not leave the store as a driver error."""
+    await add(database, 1)
+
+    with pytest.raises(Conflict):
+        await add(database, 1)
+
+
+@pytest.mark.asyncio
+async def test_a_defect_stays_visible(database: Database) -> None:
+    """A statement that is wrong is neither the client's fault nor an outage."""
+    with pytest.raises(DBAPIError, match="no_such_table"):
+        async with database.transaction() as session:
+            await session.execute(text("SELECT * FROM no_such_table"))
+
+
+@pytest.mark.asyncio
+async def test_reading_cannot_write(database: Database) -> None:
+    """The server itself refuses writes in a reading transaction."""
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        async with database.reading() as session:
+            await session.execute(insert(thing).values(id=1))
+
+
+@pytest.mark.asyncio
+async def test_reading_sees_one_state(database: Database) -> None:
+    """A change committed meanwhile is not seen half-way."""
+    async with database.reading() as session:
+        before = await session.scalar(text("SELECT count(*) FROM thing"))
+        await add(database, 1)
+        after = await session.scalar(text("SELECT count(*) FROM thing"))
+
+    assert (before, after) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [10.0, 10, {"b": 1, "a": {"z": 1, "y": 10.0}}, 2**53, -(2**53), "ß\u2028\U0001f600", None, [True, 1, 1.5e-7], {}],
+    ids=repr,
+)
+@pytest.mark.asyncio
+async def test_a_document_comes_back_as_it_was(database: Database, document: Any) -> None:
+    """Number forms, the order of members and the largest integers survive the store."""
+    await add(database, 1, document)
 
     async with database.reading() as session:
-        assert await session.scalar(text("SELECT id FROM thing")) == 1
+        found = await session.scalar(select(thing.c.document))
+    assert repr(found) == repr(document)
+
+
+@pytest.mark.asyncio
+async def test_the_session_is_in_utc(database: Database) -> None:
+    """Moments are read in UTC whatever the server's zone is."""
+    async with database.reading() as session:
+        assert await session.scalar(text("SHOW timezone")) == "UTC"
+
+
+@pytest.mark.asyncio
+async def test_a_deadlock_can_be_tried_again(database: Database) -> None:
+    """Of two transactions in a deadlock one goes on and the other is told to come again."""
+    await add(database, 1)
+    await add(database, 2)
+    both_hold_one = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> None:
+        async with database.transaction() as session:
+            await session.execute(select(thing).where(thing.c.id == first).with_for_update())
+            await both_hold_one.wait()
+            await session.execute(select(thing).where(thing.c.id == second).with_for_update())
+
+    results = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert {type(result) for result in results} == {Busy, type(None)}
+
+
+@pytest.mark.asyncio
+async def test_a_full_pool_is_unavailable(database_url: str) -> None:
+    """Who finds no connection in time is told to come again, and finds one when there is one."""
+    small = Database(database_url, pool_size=1, timeouts=Timeouts(acquire_s=0.1))
+
+    async with small.reading():
+        with pytest.raises(Unavailable, match="busy"):
+            async with small.reading():
+                pass
+    assert await ids(small) == []
+    await small.dispose()
+
+
+@pytest.mark.asyncio
+async def test_connections_that_the_server_closed_are_replaced(database: Database) -> None:
+    """After a restart of the server no request pays for the connections that died in the pool."""
+    async with database.reading() as one, database.reading() as two, database.reading() as three:
+        pids = [await session.scalar(text("SELECT pg_backend_pid()")) for session in (one, two, three)]
+
+    killer = await database.connect()
+    for pid in pids:
+        await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    await killer.close()
+
+    for _ in pids:
+        assert await ids(database) == []
+
+
+@pytest.mark.asyncio
+async def test_a_connection_lost_in_mid_transaction_is_unavailable(database: Database) -> None:
+    """The outcome is an outage for this request only."""
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            killer = await database.connect()
+            await killer.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+            await killer.close()
+            await session.execute(insert(thing).values(id=1))
+
+    with pytest.raises(Unavailable):
+        await work()
+    assert await ids(database) == []
+    assert database.in_use == 0
+
+
+@pytest.mark.asyncio
+async def test_a_slow_statement_is_cut_off(database_url: str) -> None:
+    """A statement past its limit is unavailable, and its connection serves on."""
+    database = Database(database_url, pool_size=1, timeouts=Timeouts(statement_s=0.3))
+
+    with pytest.raises(Unavailable):
+        async with database.reading() as session:
+            await session.execute(text("SELECT pg_sleep(30)"))
+    assert await ids(database) == []
+    await database.dispose()
+
+
+@pytest.mark.asyncio
+async def test_cancelled_transactions_return_their_connections(
+    database: Database, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
+) -> None:
+    """Tasks cancelled at any moment, some of them twice, leave no connection behind, in the pool or in the server."""
+    chance = random.Random(20261123)
+
+    async def work(number: int) -> None:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=number))
+            await session.execute(text("SELECT pg_sleep(0.005)"))
+            await asyncio.sleep(0.002)
+
+    async def cut_short(number: int) -> None:
+        task = asyncio.create_task(work(number))
+        await asyncio.sleep(chance.uniform(0, 0.03))
+        task.cancel()
+        await asyncio.sleep(chance.choice([0, 0.001]))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for start in range(0, 200, 10):
+        await asyncio.gather(*(cut_short(number) for number in range(start, start + 10)))
+
+    await eventually(lambda: database.in_use == 0)
+    await asyncio.gather(*(ids(database) for _ in range(20)))
+    async with database.reading() as session:
+        mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        assert (await session.scalar(text(mine)) or 0) <= 5
+        stuck = await session.scalar(text(f"{mine} AND state = 'idle in transaction' AND pid <> pg_backend_pid()"))
+        assert stuck == 0
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_calls_itself_disposable_is_left_in_peace(database: Database) -> None:
+    """The tests' server has fsync off and says so."""
+    assert await database.check_durability() == []
+
+
+def test_a_url_of_another_kind_is_refused() -> None:
+    """Only PostgreSQL is a store."""
+    with pytest.raises(ValueError, match="postgresql://"):
+        driver_dsn("mysql://localhost/x")

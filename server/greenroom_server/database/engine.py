@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import orjson
 import structlog
@@ -22,6 +23,7 @@ from greenroom_server.errors import Unavailable
 CHANNEL = "greenroom"
 _RECYCLE_S = 1800
 _ROLLBACK_S = 2.0
+_GOODBYES_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,7 @@ class Database:
         self.timeouts = timeouts or Timeouts()
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self.connect,
+            async_creator=self._connect_pooled,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=self.timeouts.acquire_s,
@@ -46,12 +48,18 @@ class Database:
         )
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._opened: WeakSet[BoundedConnection] = WeakSet()
         self._closing: set[asyncio.Task[None]] = set()
         self._is_down = False
 
     async def connect(self, *, purpose: str = "greenroom") -> BoundedConnection:
         """A connection of its own, outside the pool; raises the driver's errors."""
         return await connect(self.url, self.timeouts, purpose=purpose)
+
+    async def _connect_pooled(self) -> BoundedConnection:
+        connection = await self.connect()
+        self._opened.add(connection)
+        return connection
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[AsyncSession]:
@@ -98,9 +106,14 @@ class Database:
 
     async def dispose(self) -> None:
         """Close all connections, within a second or so even if the server hangs."""
-        if self._closing:
-            await asyncio.wait(set(self._closing))
-        await self._engine.dispose()
+        try:
+            async with asyncio.timeout(_GOODBYES_S):
+                await asyncio.gather(*self._closing)
+                await self._engine.dispose()
+        except TimeoutError:
+            await self._engine.dispose(close=False)
+        for connection in list(self._opened):
+            connection.terminate()  # type: ignore[no-untyped-call]  # does nothing to a closed one
 
     @asynccontextmanager
     async def _unit(self, engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, AsyncSession]]:
