@@ -32,7 +32,7 @@ def check_configuration(document: Any, *, type: Any, variants: Any) -> list[Find
     place = Place([])
     if within_bounds(document, place):
         names: Mapping[str, Any] = variants if isinstance(variants, Mapping) else {}
-        read_configuration(document, place, Outcomes("", 0, names))
+        read_configuration(document, place, Outcomes("", type, 0, names))
     return place.found
 
 

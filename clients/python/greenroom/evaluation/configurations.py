@@ -31,15 +31,17 @@ DEFAULT_ATTRIBUTE = "targetingKey"
 class Outcomes:
     """Makes the evaluations of one flag and remembers them."""
 
-    def __init__(self, key: str, version: int, variants: Mapping[str, Any]) -> None:
+    def __init__(self, key: str, kind: str, version: int, variants: Mapping[str, Any]) -> None:
         self.key = key
+        self.kind = kind
         self.version = version
         self.variants = variants
         self.made: list[Evaluation] = []
 
     def serve(self, variant: str, reason: str, **metadata: str) -> Evaluation:
         """The evaluation that serves a variant."""
-        evaluation = Evaluation(self.key, self.variants[variant], variant, reason, None, None, self._metadata(metadata))
+        value = self.variants[variant]
+        evaluation = Evaluation(self.key, value, variant, reason, None, None, self._metadata(metadata), self.kind)
         self.made.append(evaluation)
         return evaluation
 

@@ -64,14 +64,16 @@ def evaluate_typed(
     snapshot: Snapshot, flag_key: str, expected_type: str, default: Any, context: Any, now_ms: int
 ) -> Evaluation:
     """As `evaluate`, but every error carries the caller's default, and a flag of another type is `TYPE_MISMATCH`."""
-    made = evaluate(snapshot, flag_key, context, now_ms)
+    try:
+        made = snapshot.programs[flag_key](context, now_ms)
+    except Exception:
+        made = _evaluate_carefully(snapshot, flag_key, context, now_ms)
+    if made.flag_type == expected_type:
+        return made
     if made.error_code is not None:
         return _with_default(made, made.error_code, made.error_message, default)
-    kind = snapshot.flags[flag_key].type
-    if kind != expected_type:
-        message = f"the flag {shown(flag_key)} is of type {kind} and not {shown(expected_type)}"
-        return _with_default(made, reasons.TYPE_MISMATCH, message, default)
-    return made
+    message = f"the flag {shown(flag_key)} is of type {made.flag_type} and not {shown(expected_type)}"
+    return _with_default(made, reasons.TYPE_MISMATCH, message, default)
 
 
 def _with_default(made: Evaluation, code: str, message: str | None, default: Any) -> Evaluation:

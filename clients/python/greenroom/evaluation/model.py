@@ -16,6 +16,7 @@ class Evaluation:
 
     A flag has finitely many evaluations; they are made when it is read, and the same object is handed out each time,
     so identity is equality and an evaluation can be the key of a cache. `value` is shared too: never change it.
+    `flag_type` is None if nothing is served.
     """
 
     flag_key: str
@@ -25,6 +26,7 @@ class Evaluation:
     error_code: str | None
     error_message: str | None
     metadata: Mapping[str, str | int | bool]
+    flag_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,7 @@ def read_flag(key: str, document: Any) -> Flag:
     if document.get("key") != key:
         place.at("key").report("is not the key under which the flag stands")
     read_matching(key, place.at("key"), FLAG_KEY)
-    kind = document.get("type")
+    kind = str(document.get("type"))
     if kind not in TYPES:
         place.at("type").report(f"must be one of {', '.join(TYPES)}")
     variants = read_variants(kind, document.get("variants"), place.at("variants"))
@@ -44,7 +44,7 @@ def read_flag(key: str, document: Any) -> Flag:
         place.at("track_exposures").report(f"must be one of {', '.join(EXPOSURES)}")
     if place.found:
         return _unusable(key, document, place)
-    outcomes = Outcomes(key, version, variants)
+    outcomes = Outcomes(key, kind, version, variants)
     configured = {name: document[name] for name in CONFIGURATION_MEMBERS if name in document}
     configuration = read_configuration(configured, place, outcomes)
     if configuration is None:

@@ -39,7 +39,7 @@ class Envelope:
 
 
 class Snapshot:
-    """Immutable, but for `programs` and `bulk`: flags are compiled at their first use and kept.
+    """Immutable, but for `programs`, `constants` and `bulk`: flags are compiled at their first use and kept.
 
     `flags`, in the order of their keys, are as they are usable here: one that names an unknown segment or stands too
     deep in prerequisites is unusable although it could be read.
@@ -48,6 +48,7 @@ class Snapshot:
     __slots__ = (
         "_read_flags",
         "bulk",
+        "constants",
         "environment",
         "epoch",
         "flags",
@@ -84,6 +85,10 @@ class Snapshot:
         )
         self.is_clock_dependent: Final = any(uses_clock(flag, segments) for flag in linked.values())
         self.programs: Final[dict[str, Program]] = {} if previous is None else self._programs_of(previous)
+        constants = {} if previous is None else dict(previous.constants)
+        self.constants: Final[dict[str, Evaluation]] = {
+            key: made for key, made in constants.items() if key in self.programs
+        }
         self.bulk: Bulk | None = None
 
     def _programs_of(self, previous: "Snapshot") -> dict[str, Program]:
