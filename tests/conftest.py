@@ -33,8 +33,8 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="greenroom-tests-"))
     folder.chmod(0o711)  # started by root, PostgreSQL runs as somebody else
     try:
-        with EmbeddedPostgres(folder / "data", settings=DISPOSABLE) as server:
-            yield server.start()
+        with EmbeddedPostgres(folder / "data", settings=DISPOSABLE) as url:
+            yield url
     finally:
         shutil.rmtree(folder)
 

@@ -20,8 +20,10 @@ from greenroom_server.database.connect import Timeouts, connect
 from greenroom_server.database.translate import translated
 
 _LOCK = 0x6772656E726F6F6D  # "grenroom"
-# A migration may take long; a server that waits for another one's does not give up early either.
-_TIMEOUTS = Timeouts(connect_s=5.0, statement_s=600.0, lock_s=600.0)
+# A migration may take long, and so may the wait for another server's.
+_TIMEOUTS = Timeouts(statement_s=600.0, lock_s=600.0)
+# A table in use is not waited for any longer: everybody else would queue behind us.
+_TABLE_LOCK = "SET LOCAL lock_timeout = '15s'"
 
 
 Result = TypeVar("Result")
@@ -34,6 +36,7 @@ async def migrate(url: str) -> list[str]:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         missing = _missing(connection)
         if missing:
+            connection.execute(text(_TABLE_LOCK))
             command.upgrade(alembic_config(connection), "head")
         return missing
 

@@ -1,0 +1,92 @@
+"""The schema's history."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from greenroom_server.database.connect import Timeouts, connect
+from greenroom_server.database.migrate import alembic_config, migrate, migrations_folder, pending
+from greenroom_server.errors import Unavailable
+
+MIGRATE = """
+import asyncio, sys
+from greenroom_server.database.migrate import migrate
+print(asyncio.run(migrate(sys.argv[1])))
+"""
+
+
+@pytest.mark.asyncio
+async def test_an_empty_database_lacks_everything_and_then_nothing(empty_database_url: str) -> None:
+    """`pending` tells before and after, and a second `migrate` applies nothing."""
+    missing = await pending(empty_database_url)
+
+    assert missing[0] == "0001"
+    assert await migrate(empty_database_url) == missing
+    assert await pending(empty_database_url) == []
+    assert await migrate(empty_database_url) == []
+
+
+def test_of_servers_that_start_together_one_migrates(empty_database_url: str) -> None:
+    """Four processes at once on an empty database: one applies everything, none fails."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", MIGRATE, empty_database_url], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = [process.communicate(timeout=60)[0].strip() for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert sorted(answer == "[]" for answer in answers) == [False, True, True, True]
+
+
+@pytest.mark.asyncio
+async def test_a_schema_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    """The version before runs on the schema of the version after, so it finds nothing to do."""
+    connection = await connect(database_url, Timeouts())
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+
+    assert await pending(database_url) == []
+    assert await migrate(database_url) == []
+
+
+@pytest.mark.asyncio
+async def test_migrations_make_what_the_tables_say(database_url: str) -> None:
+    """Alembic finds no difference between a migrated database and the rows' classes."""
+    await _with_connection(database_url, lambda connection: command.check(alembic_config(connection)))
+
+
+@pytest.mark.asyncio
+async def test_the_history_can_be_walked_back(database_url: str) -> None:
+    """Every migration undoes what it did."""
+    await _with_connection(database_url, lambda connection: command.downgrade(alembic_config(connection), "base"))
+
+    assert (await pending(database_url))[0] == "0001"
+    await migrate(database_url)
+
+
+@pytest.mark.asyncio
+async def test_a_database_that_is_not_there_is_unavailable() -> None:
+    """No driver error leaves the store."""
+    with pytest.raises(Unavailable):
+        await migrate("postgresql://greenroom@/postgres?host=/nonexistent&port=5432")
+
+
+def test_the_history_is_one_numbered_line() -> None:
+    """0001, 0002, ... without a gap, each in a file that begins with its number."""
+    names = sorted(path.name[:4] for path in (migrations_folder() / "versions").glob("*.py"))
+
+    assert names == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+async def _with_connection(url: str, work: Callable[[Connection], None]) -> None:
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: connect(url, Timeouts()), poolclass=NullPool
+    )
+    async with engine.begin() as connection:
+        await connection.run_sync(work)
+    await engine.dispose()
