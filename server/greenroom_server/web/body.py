@@ -11,7 +11,7 @@ from greenroom_server.errors import PayloadTooLarge, Unsupported
 from greenroom_server.web.problems import RequestTimeout
 from greenroom_server.web.reply import Encoded
 
-MAX_DISCARDED_BYTES: Final = 8 * 1024 * 1024
+MAX_DISCARDED_BYTES: Final = 64 * 1024 * 1024
 MAX_DISCARDING_S: Final = 2.0
 
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)", re.IGNORECASE)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from greenroom_server.errors import Invalid
 from greenroom_server.web.endpoint import answer_to
-from greenroom_server.web.scope import mark_request, operation_of, request_id_of
+from greenroom_server.web.scope import mark_request, operation_of
 
 log: Final = logging.getLogger(__name__)
 
@@ -133,4 +133,4 @@ def _request_id_of(scope: Scope) -> str:
     sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(sent) == 1 and _SANE_REQUEST_ID.fullmatch(sent[0]):
         return bytes(sent[0]).decode()
-    return request_id_of(scope) or uuid.uuid4().hex
+    return uuid.uuid4().hex

@@ -38,7 +38,8 @@ class Reply:
         if self.body is None:
             return Encoded(self.status, headers, b"")
         headers["content-type"] = self.media_type
-        return Encoded(self.status, headers, _bytes_of(self.body), _bytes_of(self.replay_body or self.body))
+        stored = self.body if self.replay_body is None else self.replay_body
+        return Encoded(self.status, headers, _bytes_of(self.body), _bytes_of(stored))
 
 
 @dataclass(frozen=True, slots=True)

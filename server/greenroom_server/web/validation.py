@@ -12,6 +12,7 @@ MAX_ERRORS: Final = 20
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_UNITS: Final = {"length": "characters", "items": "items", "maximum": ""}
 # pydantic's error type -> (what is limited, where pydantic says the maximum)
 _LIMITS: Final = {
     "string_too_long": ("length", "max_length"),
@@ -71,13 +72,8 @@ def _message(error: ErrorDetails) -> str:
     if kind == "missing":
         return f"`{name}` is missing"
     if kind in _LIMITS:
-        what, where = _LIMITS[kind]
-        text = {"length": "characters at most", "items": "items at most"}.get(what, "at most")
-        return (
-            f"`{name}` may have {context[where]} {text}"
-            if what != "maximum"
-            else f"`{name}` may be at most {context[where]}"
-        )
+        unit, where = _LIMITS[kind]
+        return f"`{name}` is limited to {context[where]} {_UNITS[unit]}".rstrip()
     if kind == "string_pattern_mismatch":
         return f"`{name}` must match the pattern `{context['pattern']}`"
     if kind == "value_error":
