@@ -5,7 +5,7 @@ A span is named after its route's template. Query strings never reach the instru
 
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from greenroom_server.web.scope import operation_of
 
@@ -81,14 +81,17 @@ class _NamingSpans:
         from opentelemetry import trace
 
         original: Scope = scope[_ORIGINAL]
-        try:
-            await self._app(original, receive, send)
-        finally:
+
+        async def send_named(message: Message) -> None:
+            # Not later: the span ends with the last message.
             operation = operation_of(original)
-            if operation is not None:
+            if message["type"] == "http.response.start" and operation is not None:
                 span = trace.get_current_span()
                 span.update_name(f"{original['method']} {operation[1]}")
                 span.set_attribute("http.route", operation[1])
+            await send(message)
+
+        await self._app(original, receive, send_named)
 
 
 def _details(scope: Scope) -> tuple[str, dict[str, str]]:
