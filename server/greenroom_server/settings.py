@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="origins whose browsers may evaluate flags, separated by commas"
     )
+    public_url: str | None = Field(
+        default=None, description="the address browsers reach, if a proxy serves Greenroom under a path of its own"
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="Host headers that are answered, separated by commas"
     )
@@ -43,3 +46,8 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "otel_endpoint"),
         description="OpenTelemetry collector (OTLP over HTTP) that gets the traces; none without it",
     )
+
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

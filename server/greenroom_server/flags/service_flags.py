@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import delete, func, or_
+from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Invalid
 from greenroom_server.flags.checks import check_configuration_of, checked_variants
@@ -43,20 +44,20 @@ async def page_flags(
     """Flags in the order of their keys. Archived ones only when `lifecycle` asks for them."""
     project = await get_project(work.session, project_key)
     query, lifecycle = flags_with_lifecycle(work.now.date())
-    key = column(FlagRow, "key")
-    query = query.where(column(FlagRow, "project_id") == project.id).order_by(key).limit(limit)
+    key = col(FlagRow.key)
+    query = query.where(col(FlagRow.project_id) == project.id).order_by(key).limit(limit)
     if after is not None:
         query = query.where(key > after)
     if wanted.lifecycle is not None:
         query = query.where(lifecycle == wanted.lifecycle)
     else:
-        query = query.where(column(FlagRow, "archived_at").is_(None))
+        query = query.where(col(FlagRow.archived_at).is_(None))
     for name in ("purpose", "owner"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(column(FlagRow, name) == value)
     if wanted.tags:
-        query = query.where(column(FlagRow, "tags").contains(list(wanted.tags)))
+        query = query.where(col(FlagRow.tags).contains(list(wanted.tags)))
     if wanted.text:
         sought = wanted.text.lower()
         query = query.where(
@@ -157,7 +158,7 @@ async def delete_flag(work: Work, project_key: str, key: str) -> Outcome[None]:
     changes = differences(plain(await flag_out(work, project, flag)), None)
     bury_key(work, FlagRow, project, key)
     await work.session.flush()
-    await work.session.execute(delete(FlagRow).where(column(FlagRow, "id") == flag.id))
+    await work.session.execute(delete(FlagRow).where(col(FlagRow.id) == flag.id))
     await work.note(project_key, "flag.delete", flag_path(project_key, key), changes)
     return Outcome(None, changes)
 
@@ -165,7 +166,7 @@ async def delete_flag(work: Work, project_key: str, key: str) -> Outcome[None]:
 async def flag_out(work: Work, project: ProjectRow, flag: FlagRow) -> FlagOut:
     await work.session.flush()
     query, _ = flags_with_lifecycle(work.now.date())
-    row = (await work.session.execute(query.where(column(FlagRow, "id") == flag.id))).tuples().one()
+    row = (await work.session.execute(query.where(col(FlagRow.id) == flag.id))).tuples().one()
     return (await _outs(work, project, [(row[0], row[1])]))[0]
 
 

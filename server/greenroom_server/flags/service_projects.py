@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select
+from sqlmodel import col
 
 from greenroom_server.access.service import revoke_tokens_of
 from greenroom_server.errors import Conflict, LimitExceeded
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_scope import (
     bury_key,
-    column,
     environments_of,
     get_environment,
     get_project,
@@ -32,7 +32,7 @@ MAX_ENVIRONMENTS = 50
 
 async def page_projects(work: Work, *, after: str | None, limit: int) -> list[ProjectOut]:
     """Projects that the caller may see, in the order of their keys."""
-    key = column(ProjectRow, "key")
+    key = col(ProjectRow.key)
     query = select(ProjectRow).order_by(key).limit(limit)
     if after is not None:
         query = query.where(key > after)
@@ -78,7 +78,7 @@ async def delete_project(work: Work, key: str) -> Outcome[None]:
     await revoke_tokens_of(work.session, [environment.id for environment in owned], work.now)
     bury_key(work, ProjectRow, None, key)
     await work.session.flush()
-    await work.session.execute(delete(ProjectRow).where(column(ProjectRow, "id") == row.id))
+    await work.session.execute(delete(ProjectRow).where(col(ProjectRow.id) == row.id))
     changes = differences(before, None)
     await work.note(key, "project.delete", f"/api/v1/projects/{key}", changes)
     return Outcome(None, changes)
@@ -151,12 +151,12 @@ async def delete_environment(work: Work, project_key: str, key: str) -> Outcome[
     row = await get_environment(work.session, project, key)
     work.check_version(row.version)
     enabled = (
-        select(column(FlagRow, "key"))
-        .join(ConfigurationRow, column(ConfigurationRow, "flag_id") == column(FlagRow, "id"))
+        select(col(FlagRow.key))
+        .join(ConfigurationRow, col(ConfigurationRow.flag_id) == col(FlagRow.id))
         .where(
-            column(ConfigurationRow, "environment_id") == row.id,
-            column(ConfigurationRow, "enabled"),
-            column(FlagRow, "archived_at").is_(None),
+            col(ConfigurationRow.environment_id) == row.id,
+            col(ConfigurationRow.enabled),
+            col(FlagRow.archived_at).is_(None),
         )
         .limit(1)
     )
@@ -168,7 +168,7 @@ async def delete_environment(work: Work, project_key: str, key: str) -> Outcome[
     await revoke_tokens_of(work.session, [row.id], work.now)
     bury_key(work, EnvironmentRow, project, key)
     await work.session.flush()
-    await work.session.execute(delete(EnvironmentRow).where(column(EnvironmentRow, "id") == row.id))
+    await work.session.execute(delete(EnvironmentRow).where(col(EnvironmentRow.id) == row.id))
     for position, other in enumerate(others):
         other.position = position
     changes = differences(before, None)
@@ -205,7 +205,7 @@ def _arrange(others: Sequence[EnvironmentRow], row: EnvironmentRow, position: in
 
 
 async def _add_dark_configurations(work: Work, project_id: UUID, environment: EnvironmentRow) -> None:
-    flags = list(await work.session.scalars(select(FlagRow).where(column(FlagRow, "project_id") == project_id)))
+    flags = list(await work.session.scalars(select(FlagRow).where(col(FlagRow.project_id) == project_id)))
     for flag in flags:
         work.session.add(dark_configuration(flag, environment, work.now))
     await work.session.flush()

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from greenroom.evaluation import limits
 from greenroom_server.database.engine import announce
 from greenroom_server.errors import LimitExceeded
-from greenroom_server.flags.service_scope import column
 from greenroom_server.flags.tables import (
     ChangeRow,
     ConfigurationRow,
@@ -79,14 +79,14 @@ async def _next_revision(
     )
     await work.session.flush()
     if flag_keys:
-        touched = select(column(FlagRow, "id")).where(
-            column(FlagRow, "project_id") == environment.project_id, column(FlagRow, "key").in_(list(flag_keys))
+        touched = select(col(FlagRow.id)).where(
+            col(FlagRow.project_id) == environment.project_id, col(FlagRow.key).in_(list(flag_keys))
         )
         await work.session.execute(
             update(ConfigurationRow)
             .where(
-                column(ConfigurationRow, "environment_id") == environment.id,
-                column(ConfigurationRow, "flag_id").in_(touched),
+                col(ConfigurationRow.environment_id) == environment.id,
+                col(ConfigurationRow.flag_id).in_(touched),
             )
             .values(served_revision=environment.revision)
             .execution_options(synchronize_session=False)
@@ -98,9 +98,9 @@ async def _next_revision(
 async def environments(session: AsyncSession) -> list[EnvironmentRef]:
     """All environments of the installation."""
     query = (
-        select(EnvironmentRow, column(ProjectRow, "key"))
-        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
-        .order_by(column(ProjectRow, "key"), column(EnvironmentRow, "position"))
+        select(EnvironmentRow, col(ProjectRow.key))
+        .join(ProjectRow, col(ProjectRow.id) == col(EnvironmentRow.project_id))
+        .order_by(col(ProjectRow.key), col(EnvironmentRow.position))
     )
     return [
         EnvironmentRef(row.id, project_key, row.key, row.revision)
@@ -110,8 +110,8 @@ async def environments(session: AsyncSession) -> list[EnvironmentRef]:
 
 async def revisions(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, int]:
     """How far these environments are; deleted ones are missing from the answer."""
-    query = select(column(EnvironmentRow, "id"), column(EnvironmentRow, "revision"))
-    rows = await session.execute(query.where(column(EnvironmentRow, "id").in_(list(ids))))
+    query = select(col(EnvironmentRow.id), col(EnvironmentRow.revision))
+    rows = await session.execute(query.where(col(EnvironmentRow.id).in_(list(ids))))
     return dict(rows.tuples().all())
 
 
@@ -165,9 +165,7 @@ async def load_change(session: AsyncSession, environment_id: UUID, since: int) -
     environment, project = found
     changes = list(
         await session.scalars(
-            select(ChangeRow).where(
-                column(ChangeRow, "environment_id") == environment_id, column(ChangeRow, "revision") > since
-            )
+            select(ChangeRow).where(col(ChangeRow.environment_id) == environment_id, col(ChangeRow.revision) > since)
         )
     )
     if len(changes) != environment.revision - since:
@@ -194,15 +192,15 @@ async def flag_documents(
     """Flags that are not archived as the environment's snapshot has them, by key and in the order of the keys."""
     query = (
         select(FlagRow, ConfigurationRow)
-        .join(ConfigurationRow, column(ConfigurationRow, "flag_id") == column(FlagRow, "id"))
+        .join(ConfigurationRow, col(ConfigurationRow.flag_id) == col(FlagRow.id))
         .where(
-            column(ConfigurationRow, "environment_id") == environment.id,
-            column(FlagRow, "archived_at").is_(None),
+            col(ConfigurationRow.environment_id) == environment.id,
+            col(FlagRow.archived_at).is_(None),
         )
-        .order_by(column(FlagRow, "key"))
+        .order_by(col(FlagRow.key))
     )
     if keys is not None:
-        query = query.where(column(FlagRow, "key").in_(list(keys)))
+        query = query.where(col(FlagRow.key).in_(list(keys)))
     return {
         flag.key: flag_document(flag, configuration) for flag, configuration in (await session.execute(query)).tuples()
     }
@@ -212,9 +210,9 @@ async def segment_documents(
     session: AsyncSession, project_id: UUID, keys: Collection[str] | None = None
 ) -> dict[str, dict[str, Any]]:
     """The project's segments as a snapshot has them."""
-    query = select(SegmentRow).where(column(SegmentRow, "project_id") == project_id).order_by(column(SegmentRow, "key"))
+    query = select(SegmentRow).where(col(SegmentRow.project_id) == project_id).order_by(col(SegmentRow.key))
     if keys is not None:
-        query = query.where(column(SegmentRow, "key").in_(list(keys)))
+        query = query.where(col(SegmentRow.key).in_(list(keys)))
     return {row.key: segment_document(row) for row in await session.scalars(query)}
 
 
@@ -248,8 +246,8 @@ def moment(at: datetime) -> str:
 async def _environment(session: AsyncSession, environment_id: UUID) -> tuple[EnvironmentRow, ProjectRow] | None:
     query = (
         select(EnvironmentRow, ProjectRow)
-        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
-        .where(column(EnvironmentRow, "id") == environment_id)
+        .join(ProjectRow, col(ProjectRow.id) == col(EnvironmentRow.project_id))
+        .where(col(EnvironmentRow.id) == environment_id)
     )
     found: Sequence[Any] | None = (await session.execute(query)).one_or_none()
     return None if found is None else (found[0], found[1])
@@ -259,20 +257,18 @@ async def _prune(session: AsyncSession, environment: EnvironmentRow) -> None:
     oldest = environment.revision - _KEPT_CHANGES
     if oldest > 0 and oldest % 50 == 0:
         await session.execute(
-            delete(ChangeRow).where(
-                column(ChangeRow, "environment_id") == environment.id, column(ChangeRow, "revision") <= oldest
-            )
+            delete(ChangeRow).where(col(ChangeRow.environment_id) == environment.id, col(ChangeRow.revision) <= oldest)
         )
 
 
 async def _check_size(session: AsyncSession, environment: EnvironmentRow) -> None:
     flags = (
-        select(func.coalesce(func.sum(column(ConfigurationRow, "document_bytes")), 0), func.count())
-        .join(FlagRow, column(FlagRow, "id") == column(ConfigurationRow, "flag_id"))
-        .where(column(ConfigurationRow, "environment_id") == environment.id, column(FlagRow, "archived_at").is_(None))
+        select(func.coalesce(func.sum(col(ConfigurationRow.document_bytes)), 0), func.count())
+        .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
+        .where(col(ConfigurationRow.environment_id) == environment.id, col(FlagRow.archived_at).is_(None))
     )
-    segments = select(func.coalesce(func.sum(column(SegmentRow, "document_bytes")), 0)).where(
-        column(SegmentRow, "project_id") == environment.project_id
+    segments = select(func.coalesce(func.sum(col(SegmentRow.document_bytes)), 0)).where(
+        col(SegmentRow.project_id) == environment.project_id
     )
     flag_bytes, count = (await session.execute(flags)).one()
     segment_bytes = (await session.execute(segments)).scalar_one()

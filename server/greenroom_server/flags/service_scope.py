@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from greenroom_server.errors import Conflict, NotFound
 from greenroom_server.flags.tables import (
@@ -21,7 +22,7 @@ from greenroom_server.flags.work import Work
 
 async def get_project(session: AsyncSession, key: str, *, lock: bool = False) -> ProjectRow:
     """The project; with `lock`, no other writer of this project runs until the transaction ends."""
-    query = select(ProjectRow).where(column(ProjectRow, "key") == key)
+    query = select(ProjectRow).where(col(ProjectRow.key) == key)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = (await session.scalars(query)).one_or_none()
@@ -34,22 +35,25 @@ async def environments_of(session: AsyncSession, project: ProjectRow) -> list[En
     """The project's environments, first stage first."""
     query = (
         select(EnvironmentRow)
-        .where(column(EnvironmentRow, "project_id") == project.id)
-        .order_by(column(EnvironmentRow, "position"), column(EnvironmentRow, "key"))
+        .where(col(EnvironmentRow.project_id) == project.id)
+        .order_by(col(EnvironmentRow.position), col(EnvironmentRow.key))
     )
     return list(await session.scalars(query))
 
 
 async def get_environment(session: AsyncSession, project: ProjectRow, key: str) -> EnvironmentRow:
-    return await _by_key(session, EnvironmentRow, project, key, "environment")
+    row: EnvironmentRow = await _by_key(session, EnvironmentRow, project, key)
+    return row
 
 
 async def get_flag(session: AsyncSession, project: ProjectRow, key: str) -> FlagRow:
-    return await _by_key(session, FlagRow, project, key, "flag")
+    row: FlagRow = await _by_key(session, FlagRow, project, key)
+    return row
 
 
 async def get_segment(session: AsyncSession, project: ProjectRow, key: str) -> SegmentRow:
-    return await _by_key(session, SegmentRow, project, key, "segment")
+    row: SegmentRow = await _by_key(session, SegmentRow, project, key)
+    return row
 
 
 async def get_configuration(session: AsyncSession, flag: FlagRow, environment: EnvironmentRow) -> ConfigurationRow:
@@ -60,16 +64,16 @@ async def get_configuration(session: AsyncSession, flag: FlagRow, environment: E
 
 
 async def configurations_of(session: AsyncSession, flag_ids: Iterable[UUID]) -> list[ConfigurationRow]:
-    query = select(ConfigurationRow).where(column(ConfigurationRow, "flag_id").in_(list(flag_ids)))
+    query = select(ConfigurationRow).where(col(ConfigurationRow.flag_id).in_(list(flag_ids)))
     return list(await session.scalars(query))
 
 
 async def find_environment_id(session: AsyncSession, project_key: str, environment_key: str) -> UUID | None:
     """The environment's id, or None (`access.service.EnvironmentFinder`)."""
     query = (
-        select(column(EnvironmentRow, "id"))
-        .join(ProjectRow, column(ProjectRow, "id") == column(EnvironmentRow, "project_id"))
-        .where(column(ProjectRow, "key") == project_key, column(EnvironmentRow, "key") == environment_key)
+        select(col(EnvironmentRow.id))
+        .join(ProjectRow, col(ProjectRow.id) == col(EnvironmentRow.project_id))
+        .where(col(ProjectRow.key) == project_key, col(EnvironmentRow.key) == environment_key)
     )
     found: UUID | None = (await session.scalars(query)).one_or_none()
     return found
@@ -105,11 +109,11 @@ def column(row: type[Any], name: str) -> Any:
     return getattr(row, name)
 
 
-async def _by_key(session: AsyncSession, row: type[Any], project: ProjectRow, key: str, noun: str) -> Any:
+async def _by_key(session: AsyncSession, row: type[Any], project: ProjectRow, key: str) -> Any:
     query = select(row).where(column(row, "project_id") == project.id, column(row, "key") == key)
     found = (await session.scalars(query)).one_or_none()
     if found is None:
-        raise NotFound(f"there is no {noun} `{key}` in project `{project.key}`")
+        raise NotFound(f"there is no {_NOUNS[row]} `{key}` in project `{project.key}`")
     return found
 
 

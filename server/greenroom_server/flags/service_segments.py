@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import delete, func, select
+from sqlmodel import col
 
 from greenroom.evaluation import limits
 from greenroom_server.errors import LimitExceeded
@@ -12,7 +13,6 @@ from greenroom_server.flags.service_publish import publish, segment_document
 from greenroom_server.flags.service_references import check_project_references, require_unused_segment, uses_of_segment
 from greenroom_server.flags.service_scope import (
     bury_key,
-    column,
     configurations_of,
     environments_of,
     get_flag,
@@ -29,8 +29,8 @@ from greenroom_server.web.codec import write_json
 async def page_segments(work: Work, project_key: str, *, after: str | None, limit: int) -> list[SegmentOut]:
     """Segments in the order of their keys."""
     project = await get_project(work.session, project_key)
-    key = column(SegmentRow, "key")
-    query = select(SegmentRow).where(column(SegmentRow, "project_id") == project.id).order_by(key).limit(limit)
+    key = col(SegmentRow.key)
+    query = select(SegmentRow).where(col(SegmentRow.project_id) == project.id).order_by(key).limit(limit)
     if after is not None:
         query = query.where(key > after)
     return [segment_out(row) for row in await work.session.scalars(query)]
@@ -46,7 +46,7 @@ async def create_segment(work: Work, project_key: str, wanted: SegmentIn) -> Out
     project = await get_project(work.session, project_key, lock=True)
     check_condition_of(wanted.when)
     await require_free_key(work.session, SegmentRow, project, wanted.key)
-    count = select(func.count()).where(column(SegmentRow, "project_id") == project.id)
+    count = select(func.count()).where(col(SegmentRow.project_id) == project.id)
     if (await work.session.execute(count)).scalar_one() >= limits.MAX_SEGMENTS:
         raise LimitExceeded("segments_per_project", limits.MAX_SEGMENTS)
     row = SegmentRow(
@@ -95,7 +95,7 @@ async def delete_segment(work: Work, project_key: str, key: str) -> Outcome[None
     changes = differences(plain(segment_out(row)), None)
     bury_key(work, SegmentRow, project, key)
     await work.session.flush()
-    await work.session.execute(delete(SegmentRow).where(column(SegmentRow, "id") == row.id))
+    await work.session.execute(delete(SegmentRow).where(col(SegmentRow.id) == row.id))
     await publish(work, await environments_of(work.session, project), segment_keys=[key])
     await work.note(project_key, "segment.delete", segment_path(project_key, key), changes)
     return Outcome(None, changes)

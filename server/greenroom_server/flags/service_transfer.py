@@ -4,6 +4,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from greenroom_server.errors import FieldError, Forbidden, Invalid, NotFound
 from greenroom_server.flags.checks import check_condition_of
@@ -27,7 +28,6 @@ from greenroom_server.flags.service_projects import (
     replace_project,
 )
 from greenroom_server.flags.service_scope import (
-    column,
     configurations_of,
     environments_of,
     get_environment,
@@ -45,7 +45,6 @@ from greenroom_server.flags.wire import (
 )
 from greenroom_server.flags.work import Outcome, Work, differences
 
-FORMAT = "greenroom.project/1"
 Changes = list[dict[str, Any]]
 ThingT = TypeVar("ThingT", SegmentIn, FlagDocument)
 
@@ -107,7 +106,7 @@ async def export_project(work: Work, project_key: str) -> ProjectDocument:
     environments = await environments_of(work.session, project)
     keys = {environment.id: environment.key for environment in environments}
     order = list(keys)
-    segments = select(SegmentRow).where(column(SegmentRow, "project_id") == project.id)
+    segments = select(SegmentRow).where(col(SegmentRow.project_id) == project.id)
     flags = []
     for flag in await _flags(work, project):
         rows = sorted(await configurations_of(work.session, [flag.id]), key=lambda row: order.index(row.environment_id))
@@ -121,12 +120,10 @@ async def export_project(work: Work, project_key: str) -> ProjectDocument:
             )
         )
     return ProjectDocument(
-        format=FORMAT,
+        format="greenroom.project/1",
         project=authored_project(project),
         environments=[authored_environment(environment) for environment in environments],
-        segments=[
-            authored_segment(row) for row in await work.session.scalars(segments.order_by(column(SegmentRow, "key")))
-        ],
+        segments=[authored_segment(row) for row in await work.session.scalars(segments.order_by(col(SegmentRow.key)))],
         flags=flags,
     )
 
@@ -178,7 +175,7 @@ async def _import_environment(work: Work, project_key: str, wanted: Any) -> Chan
 
 async def _import_segments(work: Work, project_key: str, segments: list[SegmentIn]) -> Changes:
     project = await get_project(work.session, project_key)
-    query = select(SegmentRow).where(column(SegmentRow, "project_id") == project.id)
+    query = select(SegmentRow).where(col(SegmentRow.project_id) == project.id)
     rows = {row.key: row for row in await work.session.scalars(query)}
     changes: Changes = []
     for wanted in _referenced_first(segments):
@@ -193,7 +190,7 @@ async def _import_segments(work: Work, project_key: str, segments: list[SegmentI
 
 async def _import_flag(work: Work, project_key: str, wanted: FlagDocument) -> Changes:
     project = await get_project(work.session, project_key)
-    query = select(FlagRow).where(column(FlagRow, "project_id") == project.id, column(FlagRow, "key") == wanted.key)
+    query = select(FlagRow).where(col(FlagRow.project_id) == project.id, col(FlagRow.key) == wanted.key)
     row = (await work.session.scalars(query)).one_or_none()
     changes: Changes = []
     if row is None:
@@ -215,7 +212,7 @@ async def _import_configurations(work: Work, project_key: str, wanted: FlagDocum
 
 
 async def _flags(work: Work, project: ProjectRow) -> list[FlagRow]:
-    query = select(FlagRow).where(column(FlagRow, "project_id") == project.id).order_by(column(FlagRow, "key"))
+    query = select(FlagRow).where(col(FlagRow.project_id) == project.id).order_by(col(FlagRow.key))
     return list(await work.session.scalars(query))
 
 

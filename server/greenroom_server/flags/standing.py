@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import col
 
 from greenroom_server.flags.service_publish import flag_document
-from greenroom_server.flags.service_scope import column
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow
 from greenroom_server.web.codec import write_json
 
@@ -81,24 +81,24 @@ def flags_with_lifecycle(today: date) -> tuple[Select[Any], ColumnElement[str]]:
     archived; stale: past its expiry date; released: all get it in every production environment; rolling_out: some get
     it in production; testing: somebody gets it elsewhere; dark: nobody gets it anywhere.
     """
-    tier, reach = column(EnvironmentRow, "tier"), column(ConfigurationRow, "reach")
+    tier, reach = col(EnvironmentRow.tier), col(ConfigurationRow.reach)
     production = tier == "production"
     counts = (
         select(
-            column(ConfigurationRow, "flag_id").label("flag_id"),
+            col(ConfigurationRow.flag_id).label("flag_id"),
             func.count().filter(production).label("production"),
             func.count().filter(and_(production, reach == "all")).label("production_all"),
             func.count().filter(and_(production, reach != "none")).label("production_some"),
             func.count().filter(and_(~production, reach != "none")).label("elsewhere_some"),
         )
-        .join(EnvironmentRow, column(EnvironmentRow, "id") == column(ConfigurationRow, "environment_id"))
-        .group_by(column(ConfigurationRow, "flag_id"))
+        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
+        .group_by(col(ConfigurationRow.flag_id))
         .subquery()
     )
     lifecycle = case(
-        (column(FlagRow, "archived_at").is_not(None), "archived"),
+        (col(FlagRow.archived_at).is_not(None), "archived"),
         (
-            and_(column(FlagRow, "purpose").in_(("release", "experiment")), column(FlagRow, "expires_on") < today),
+            and_(col(FlagRow.purpose).in_(("release", "experiment")), col(FlagRow.expires_on) < today),
             "stale",
         ),
         (and_(counts.c.production > 0, counts.c.production_all == counts.c.production), "released"),
@@ -106,5 +106,5 @@ def flags_with_lifecycle(today: date) -> tuple[Select[Any], ColumnElement[str]]:
         (counts.c.elsewhere_some > 0, "testing"),
         else_="dark",
     )
-    query = select(FlagRow, lifecycle.label("lifecycle")).outerjoin(counts, counts.c.flag_id == column(FlagRow, "id"))
+    query = select(FlagRow, lifecycle.label("lifecycle")).outerjoin(counts, counts.c.flag_id == col(FlagRow.id))
     return query, lifecycle

@@ -15,7 +15,7 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000)
 _MOST_SHOWN = 10
 
 
-def check_value_schema(schema: Mapping[str, Any], variants: Mapping[str, Any]) -> list[FieldError]:
+def check_value_schema(schema: dict[str, Any], variants: Mapping[str, Any]) -> list[FieldError]:
     """What is wrong with the schema itself, or with the variants under it."""
     try:
         validator = jsonschema_rs.validator_for(schema, retriever=_refuse, pattern_options=_PATTERNS)
@@ -23,9 +23,9 @@ def check_value_schema(schema: Mapping[str, Any], variants: Mapping[str, Any]) -
         return [FieldError("/value_schema", f"not a usable JSON Schema: {_message(error)}")]
     errors = []
     for name, value in variants.items():
-        for error in validator.iter_errors(value):
-            pointer = "".join(f"/{_escaped(part)}" for part in (name, *error.instance_path))
-            errors.append(FieldError(f"/variants{pointer}", f"does not satisfy the `value_schema`: {error.message}"))
+        for wrong in validator.iter_errors(value):
+            pointer = "".join(f"/{_escaped(part)}" for part in (name, *wrong.instance_path))
+            errors.append(FieldError(f"/variants{pointer}", f"does not satisfy the `value_schema`: {wrong.message}"))
             if len(errors) == _MOST_SHOWN:
                 return errors
     return errors

@@ -1,0 +1,148 @@
+"""`greenroom-server`: serve, migrate, seed, check-config.
+
+Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from greenroom_server.access.service import ensure_installation, new_setup_token
+from greenroom_server.clock import SystemClock
+from greenroom_server.database.embedded import EmbeddedPostgres
+from greenroom_server.database.engine import Database
+from greenroom_server.database.migrate import migrate, pending
+from greenroom_server.errors import GreenroomError, Unavailable
+from greenroom_server.observability.logs import configure_logging
+from greenroom_server.seed import seed
+from greenroom_server.serve import serve
+from greenroom_server.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the command."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        settings = _settings(parsed)
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False, include_input=False):
+            print(f"GREENROOM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)
+        sys.exit(2)
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        sys.exit(parsed.run(settings, parsed))
+    except GreenroomError as error:
+        print(f"greenroom-server: {error.detail}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    with _store(settings) as ready:
+        _prepare(ready)
+        return serve(ready)
+
+
+def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+    with _store(settings) as ready:
+        applied = asyncio.run(migrate(ready.database_url or ""))
+    print("\n".join(f"applied {revision}" for revision in applied) or "up to date")
+    return 0
+
+
+def _seed(settings: Settings, parsed: argparse.Namespace) -> int:
+    with _store(settings) as ready:
+        asyncio.run(migrate(ready.database_url or ""))
+        lines = asyncio.run(_with_database(ready, lambda database: seed(database, SystemClock(), parsed.tokens)))
+    print("\n".join(lines))
+    return 0
+
+
+def _check_config(settings: Settings, _: argparse.Namespace) -> int:
+    for name, value in settings.model_dump().items():
+        shown = "(set)" if name == "database_url" and value else value
+        print(f"GREENROOM_{name.upper()}={shown}")
+    if settings.database_url is not None:
+        missing = asyncio.run(pending(settings.database_url))
+        print(f"database: reachable, {len(missing)} migrations to apply")
+    return 0
+
+
+def _prepare(settings: Settings) -> None:
+    """Before the first worker starts: the schema, and the set-up token while nobody has an administrator's token.
+
+    With the database down there is nothing to prepare: the workers serve what is on disk.
+    """
+    url = settings.database_url or ""
+    try:
+        asyncio.run(migrate(url))
+        token = asyncio.run(_with_database(settings, _setup_token))
+    except Unavailable as error:
+        print(f"the database cannot be reached: {error.detail}", file=sys.stderr)
+        return
+    if token is not None:
+        print(f"set-up token: {token}", file=sys.stderr)
+        print("trade it for an administrator's token: POST /api/v1/setup", file=sys.stderr, flush=True)
+
+
+async def _setup_token(database: Database) -> str | None:
+    async with database.transaction() as session:
+        await ensure_installation(session, SystemClock().now())
+        return await new_setup_token(session)
+
+
+async def _with_database(settings: Settings, work: Any) -> Any:
+    database = Database(settings.database_url or "", pool_size=2)
+    try:
+        return await work(database)
+    finally:
+        await database.dispose()
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database URL: the embedded PostgreSQL's, held for as long, if none is set."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    with EmbeddedPostgres(settings.data_dir) as url:
+        yield settings.model_copy(update={"database_url": url})
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    given = {
+        name: value
+        for name in ("host", "port", "workers", "data_dir", "database_url", "log_format")
+        if (value := getattr(parsed, name, None)) is not None
+    }
+    for name, value in given.items():
+        os.environ[f"GREENROOM_{name.upper()}"] = str(value)
+    return Settings()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="greenroom-server", description="Feature flags and release policies.")
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument("--data-dir", type=Path, help="folder of the embedded database and of the last good snapshots")
+    store.add_argument("--database-url", help="PostgreSQL to use instead of the embedded one")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    serving = commands.add_parser("serve", parents=[store], help="run the server")
+    serving.add_argument("--host", help="address to listen on")
+    serving.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+    serving.add_argument("--workers", type=int, help="number of processes")
+    serving.add_argument("--log-format", choices=("json", "console"), help="how log lines look")
+    serving.set_defaults(run=_serve)
+    migrating = commands.add_parser("migrate", parents=[store], help="bring the database's schema up to date")
+    migrating.set_defaults(run=_migrate)
+    seeding = commands.add_parser("seed", parents=[store], help="add the example project `shop`, if it is not there")
+    seeding.add_argument("--tokens", type=Path, help="file to write the example's tokens to, for your shell to source")
+    seeding.set_defaults(run=_seed)
+    checking = commands.add_parser("check-config", parents=[store], help="show the settings in force")
+    checking.set_defaults(run=_check_config)
+    return parser

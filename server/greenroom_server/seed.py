@@ -1,0 +1,79 @@
+"""Adds the example project `shop` and the tokens that its tour uses."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from greenroom_server.access.permissions import PERMISSIONS
+from greenroom_server.access.principal import Principal
+from greenroom_server.access.service import create_token, ensure_installation, new_setup_token, set_up
+from greenroom_server.access.wire import SetupIn, TokenIn
+from greenroom_server.clock import Clock
+from greenroom_server.database.engine import Database
+from greenroom_server.errors import NotFound
+from greenroom_server.flags.service_scope import find_environment_id, get_project
+from greenroom_server.flags.service_transfer import import_project
+from greenroom_server.flags.wire import ProjectDocument
+from greenroom_server.flags.work import Work
+from greenroom_server.web.validation import parse
+from greenroom_server.web.yaml_codec import read_yaml
+
+PROJECT = "shop"
+_MAX_NODES = 100_000
+_TOKENS = {
+    "MANAGER_TOKEN": TokenIn(name="example: product manager", kind="manager", projects=[PROJECT]),
+    "DEVELOPER_TOKEN": TokenIn(name="example: developer", kind="developer", projects=[PROJECT]),
+    "PIPELINE_TOKEN": TokenIn(name="example: pipeline", kind="pipeline", projects=[PROJECT]),
+    "SERVER_KEY": TokenIn(name="example: services", kind="server", project=PROJECT, environment="production"),
+    "CLIENT_KEY": TokenIn(name="example: browsers", kind="client", project=PROJECT, environment="production"),
+}
+
+
+def example_document() -> ProjectDocument:
+    """The example as `POST /api/v1/import` takes it."""
+    text = (Path(__file__).parent / "example" / "shop.yaml").read_bytes()
+    return parse(ProjectDocument, read_yaml(text, nodes=_MAX_NODES))
+
+
+async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> list[str]:
+    """Import the example unless it is there, and make its tokens; what to tell the user, line by line."""
+    now = clock.now()
+    async with database.transaction() as session:
+        await ensure_installation(session, now)
+        try:
+            await get_project(session, PROJECT)
+        except NotFound:
+            pass
+        else:
+            return [f"the project `{PROJECT}` is there already"]
+        admin = await _first_admin(session, now)
+        seeder = Principal(uuid4() if admin is None else admin[0], "seed", "admin", PERMISSIONS["admin"])
+        work = Work(session, seeder, now)
+        await import_project(work, example_document())
+        texts = {} if admin is None else {"ADMIN_TOKEN": admin[1]}
+        for name, wanted in _TOKENS.items():
+            texts[name] = (await create_token(session, seeder, wanted, find_environment_id, now)).token
+    lines = [f"export {name}={text}" for name, text in texts.items()]
+    if tokens_file is None:
+        return [f"the project `{PROJECT}` is there; its tokens, shown once:", *lines]
+    _write(tokens_file, "\n".join(lines) + "\n")
+    return [f"the project `{PROJECT}` is there; its tokens are in {tokens_file}"]
+
+
+async def _first_admin(session: AsyncSession, now: datetime) -> tuple[UUID, str] | None:
+    """Set the installation up if nobody has; the first administrator's token."""
+    setup_token = await new_setup_token(session)
+    if setup_token is None:
+        return None
+    created = await set_up(session, SetupIn(setup_token=setup_token, name="example: administrator"), now)
+    return created.id, created.token
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
