@@ -57,9 +57,9 @@ class EnvironmentCache:
         """Whether anything comes from disk that the store has not confirmed yet."""
         return any(live.is_stale for live in self._live.values())
 
-    def find(self, environment_id: UUID) -> LiveEnvironment | None:
+    def find(self, environment_id: UUID | None) -> LiveEnvironment | None:
         """The environment, if it is in memory."""
-        return self._live.get(environment_id)
+        return self._live.get(environment_id)  # type: ignore[arg-type]  # None is never a key
 
     async def get(self, environment_id: UUID) -> LiveEnvironment:
         """The environment, loaded now if it must be, once for all who wait for it.

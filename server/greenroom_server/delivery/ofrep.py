@@ -16,7 +16,7 @@ from greenroom_server.delivery.cors import CrossOrigin
 from greenroom_server.delivery.counters import Counters
 from greenroom_server.delivery.environments import EnvironmentCache
 from greenroom_server.delivery.live import LiveEnvironment, Served, View
-from greenroom_server.delivery.requests import Headers, authenticate, read_context
+from greenroom_server.delivery.requests import BodyReader, Headers, authenticate
 from greenroom_server.delivery.sources import Authenticator
 from greenroom_server.delivery.tickets import TicketOffice
 from greenroom_server.web.conditional import is_unchanged
@@ -39,6 +39,7 @@ class Remote:
     environments: EnvironmentCache
     tickets: TicketOffice
     cross_origin: CrossOrigin
+    bodies: BodyReader
     counters: Counters
     now_ms: Callable[[], int]
     public_url: str | None = None
@@ -49,13 +50,15 @@ class RemoteEvaluation:
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+        self._announcement = _announcement(remote.public_url)
 
     async def evaluate_flag(self, scope: Scope, receive: Receive, send: Send) -> None:
         remote = self._remote
-        principal = authenticate(remote.authenticator, scope, "evaluate")
-        served = (await self._environment(principal)).served
         headers: Headers = dict(scope["headers"])
-        context = await read_context(scope, headers, receive)
+        principal = authenticate(remote.authenticator, scope, headers, "evaluate")
+        live = remote.environments.find(principal.environment_id) or await self._load(principal)
+        context = await remote.bodies.read_context(scope, headers, receive)
+        served = live.served
         key = scope["path"][len(SINGLE_PREFIX) :]
         view = served.view_of(principal.kind)
         if key not in view.keys:
@@ -77,10 +80,10 @@ class RemoteEvaluation:
 
     async def evaluate_flags(self, scope: Scope, receive: Receive, send: Send) -> None:
         remote = self._remote
-        principal = authenticate(remote.authenticator, scope, "evaluate")
-        live = await self._environment(principal)
         headers: Headers = dict(scope["headers"])
-        context = await read_context(scope, headers, receive)
+        principal = authenticate(remote.authenticator, scope, headers, "evaluate")
+        live = remote.environments.find(principal.environment_id) or await self._load(principal)
+        context = await remote.bodies.read_context(scope, headers, receive)
         if scope["query_string"]:
             await self._reach(live, principal, scope["query_string"])
         answer = self._bulk_answer(live, principal, context)
@@ -114,10 +117,9 @@ class RemoteEvaluation:
         canonical = orjson.dumps(context, option=orjson.OPT_SORT_KEYS)
         return _BulkAnswer(_etag_of(live, principal, view.tag.encode(), tail, canonical), body)
 
-    async def _environment(self, principal: Principal) -> LiveEnvironment:
+    async def _load(self, principal: Principal) -> LiveEnvironment:
         assert principal.environment_id is not None  # noqa: S101 (authenticate has seen to it)
-        live = self._remote.environments.find(principal.environment_id)
-        return live or await self._remote.environments.get(principal.environment_id)
+        return await self._remote.environments.get(principal.environment_id)
 
     async def _reach(self, live: LiveEnvironment, principal: Principal, query: bytes) -> None:
         # An event told the client of a configuration; another server may have sent it, and we may be behind.
@@ -130,11 +132,7 @@ class RemoteEvaluation:
     def _streams(self, principal: Principal, now_ms: int) -> bytes:
         assert principal.environment_id is not None  # noqa: S101
         token = self._remote.tickets.issue(principal.environment_id, principal.token_id, now_ms / 1000)
-        target = f"{STREAM_PATH}?token={token}"
-        place: dict[str, Any] = {"endpoint": {"requestUri": target}}
-        if self._remote.public_url is not None:
-            place = {"url": self._remote.public_url.rstrip("/") + target}
-        return orjson.dumps([{"type": "sse", **place, "inactivityDelaySec": INACTIVITY_DELAY_S}])
+        return self._announcement % token
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +150,15 @@ def _flags(served: Served, view: View, context: dict[str, Any], now_ms: int) -> 
     else:
         evaluations = [evaluate(snapshot, key, context, now_ms) for key in view.sorted_keys]
     return b",".join(map(view.items.__getitem__, evaluations))
+
+
+def _announcement(public_url: str | None) -> bytes:
+    # The `eventStreams` member, with a hole for the token. Without a URL of our own, clients take the origin they use.
+    target = f"{STREAM_PATH}?token=%b"
+    place: dict[str, Any] = {"endpoint": {"requestUri": target}}
+    if public_url is not None:
+        place = {"url": public_url.rstrip("/").replace("%", "%%") + target}
+    return orjson.dumps([{"type": "sse", **place, "inactivityDelaySec": INACTIVITY_DELAY_S}])
 
 
 def _etag_of(live: LiveEnvironment, principal: Principal, *parts: bytes) -> bytes:

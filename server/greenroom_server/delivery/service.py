@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import structlog
+
 from greenroom_server.clock import Clock
 from greenroom_server.delivery.cors import CrossOrigin
 from greenroom_server.delivery.counters import Counters, Registry
@@ -13,8 +15,11 @@ from greenroom_server.delivery.environments import EnvironmentCache
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.hub import Hub
 from greenroom_server.delivery.ofrep import Remote
+from greenroom_server.delivery.requests import BodyReader
 from greenroom_server.delivery.sources import Authenticator, FlagSource
 from greenroom_server.delivery.tickets import TicketOffice
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Delivery:
     ) -> None:
         options = options or DeliveryOptions()
         self.counters = Counters()
+        self.bodies = BodyReader()
         self.hub = Hub(
             authenticator,
             cap=options.stream_cap,
@@ -59,6 +65,7 @@ class Delivery:
             environments=self.environments,
             tickets=TicketOffice(stream_secret),
             cross_origin=CrossOrigin(options.cors_origins),
+            bodies=self.bodies,
             counters=self.counters,
             now_ms=lambda: int(clock.now().timestamp() * 1000),
             public_url=options.public_url,
@@ -102,5 +109,10 @@ class Delivery:
 
     async def _beat(self) -> None:
         while True:
-            await self.hub.beat()
-            self.counters.flush()
+            try:
+                await self.hub.beat()
+                self.bodies.sweep()
+                self.counters.flush()
+            except Exception as error:  # a heart that stops would let dead streams live for ever
+                _log.error("delivery_beat_failed", exc_info=error)
+                await asyncio.sleep(1)

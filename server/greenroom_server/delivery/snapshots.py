@@ -33,13 +33,13 @@ class Snapshots:
         self._codings: dict[bytes, str] = {}
 
     async def read_snapshot(self, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = authenticate(self._authenticator, scope, "snapshot.read")
-        assert principal.environment_id is not None  # noqa: S101 (authenticate has seen to it)
+        headers: Headers = dict(scope["headers"])
+        principal = authenticate(self._authenticator, scope, headers, "snapshot.read")
         live = self._environments.find(principal.environment_id)
         if live is None:
+            assert principal.environment_id is not None  # noqa: S101 (authenticate has seen to it)
             live = await self._environments.get(principal.environment_id)
         served = live.served
-        headers: Headers = dict(scope["headers"])
         wanted = headers.get(b"if-none-match")
         if wanted is not None and (wanted == served.etag or _is_unchanged(wanted, served.etag)):
             self._counters.unchanged += 1

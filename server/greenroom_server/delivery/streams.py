@@ -39,11 +39,11 @@ class Streams:
         self._hub = hub
 
     async def stream_snapshot(self, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = authenticate(self._remote.authenticator, scope, "snapshot.read")
+        headers: Headers = dict(scope["headers"])
+        principal = authenticate(self._remote.authenticator, scope, headers, "snapshot.read")
         self._hub.admit(principal)
         assert principal.environment_id is not None  # noqa: S101 (authenticate has seen to it)
         live = await self._remote.environments.get(principal.environment_id)
-        headers: Headers = dict(scope["headers"])
         last_event_id = _last_event_id(headers)
         if last_event_id is not None and not live.has_reached("server", last_event_id):
             await self._remote.environments.catch_up()

@@ -32,9 +32,9 @@ class TicketOffice:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._bucket = -1
-        self._issued: dict[tuple[UUID, UUID], str] = {}
+        self._issued: dict[tuple[UUID, UUID], bytes] = {}
 
-    def issue(self, environment_id: UUID, credential_id: UUID, now_s: float) -> str:
+    def issue(self, environment_id: UUID, credential_id: UUID, now_s: float) -> bytes:
         """The token of this hour, good for at least one and at most two hours."""
         bucket = int(now_s) // BUCKET_S
         if bucket != self._bucket or len(self._issued) > _REMEMBERED:
@@ -43,7 +43,7 @@ class TicketOffice:
         if known is not None:
             return known
         body = _BODY.pack(_VERSION, environment_id.bytes, credential_id.bytes, (bucket + 2) * BUCKET_S)
-        token = urlsafe_b64encode(body + self._signature(body)).decode().rstrip("=")
+        token = urlsafe_b64encode(body + self._signature(body)).rstrip(b"=")
         self._issued[environment_id, credential_id] = token
         return token
 
