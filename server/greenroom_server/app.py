@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
@@ -104,15 +104,27 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     await delivery.start()
     stack.push_async_callback(delivery.close)
 
+    one_at_a_time = asyncio.Lock()  # of two looks, the older one must not have the last word
+
+    async def take_over_tokens() -> None:
+        async with one_at_a_time:
+            async with database.reading() as session:
+                has_changed = await refresh_directory(session, directory)
+            if has_changed:
+                delivery.hub.sweep()
+                await asyncio.to_thread(save_directory, opened.copies, directory)
+
     async def take_over_changes() -> None:
-        async with database.reading() as session:
-            has_changed = await refresh_directory(session, directory)
-        if has_changed:
-            delivery.hub.sweep()
-            await asyncio.to_thread(save_directory, opened.copies, directory)
+        await take_over_tokens()
         await delivery.refresh()
 
+    async def look_for_newcomers() -> None:
+        if feed.is_healthy:
+            with suppress(Unavailable):
+                await take_over_tokens()
+
     feed = ChangeFeed(database, take_over_changes, interval_s=settings.poll_interval_s)
+    directory.refresh_with(look_for_newcomers)
     await feed.start()
     stack.push_async_callback(feed.stop)
     log.info("started", version=VERSION, environments_from_disk=restored, is_from_disk=opened.is_from_disk)

@@ -4,9 +4,11 @@ The change feed keeps it fresh. While the database is down the last known tokens
 an outage must not stop delivery, and a revocation cannot be made while the store is down either.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from greenroom_server.clock import Clock
 from greenroom_server.errors import Unauthenticated
 
 _REMEMBERED = 10_000
+_CATCH_UP_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class _Entry:
 
 
 class TokenDirectory:
-    """Answers who holds a token. All methods are synchronous and do no I/O."""
+    """Answers who holds a token. Only `catch_up` ever waits."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,6 +39,9 @@ class TokenDirectory:
         # Text -> principal, so that a request costs one dict lookup; emptied with every refresh.
         self._remembered: dict[str, Principal] = {}
         self._used: set[UUID] = set()
+        self._refresher: Callable[[], Awaitable[None]] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
+        self._caught_up_at = -_CATCH_UP_PAUSE_S
         self.revision = -1
 
     def __len__(self) -> int:
@@ -79,6 +85,30 @@ class TokenDirectory:
         found.require(permission)
         found.require_scope(project, environment)
         return found
+
+    def refresh_with(self, refresher: Callable[[], Awaitable[None]]) -> None:
+        """How `catch_up` reads the tokens anew; `refresher` must not raise and not wait long."""
+        self._refresher = refresher
+
+    async def catch_up(self, token: str | None) -> bool:
+        """Look once more for a token that is unknown but well-formed: it may have been made a moment ago, elsewhere.
+
+        Says whether it is known now. However many ask, the store is looked at ten times a second at most.
+        """
+        if self._refresher is None or token is None or kind_of(token) is None:
+            return False
+        if self._catching_up is None:
+            self._catching_up = asyncio.create_task(self._catch_up(self._refresher))
+        await asyncio.shield(self._catching_up)
+        return self.principal(token) is not None
+
+    async def _catch_up(self, refresher: Callable[[], Awaitable[None]]) -> None:
+        pause_s = self._caught_up_at + _CATCH_UP_PAUSE_S - monotonic()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+        self._caught_up_at = monotonic()
+        self._catching_up = None  # who asks from now on may mean a token made after this look
+        await refresher()
 
     def replace(self, revision: int, rows: Iterable[TokenRow]) -> None:
         """Take over the tokens as they stand at `revision`; `rows` are those not revoked."""

@@ -18,6 +18,7 @@ from greenroom_server.access.principal import Principal
 from greenroom_server.access.tables import InstallationRow, TokenRow
 from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn, TokenOut
 from greenroom_server.audit.service import Event, record
+from greenroom_server.database.engine import announce
 from greenroom_server.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
 
 
@@ -208,6 +209,7 @@ async def _bump(session: AsyncSession) -> None:
     row = await _installation(session, lock=True)
     row.access_revision += 1
     await session.flush()
+    await announce(session)
 
 
 async def _installation(session: AsyncSession, *, lock: bool = False) -> InstallationRow:

@@ -14,11 +14,11 @@ from greenroom_server.delivery.ofrep import BULK_PATH, SINGLE_PREFIX, STREAM_PAT
 from greenroom_server.delivery.requests import is_body_read
 from greenroom_server.delivery.snapshots import Snapshots
 from greenroom_server.delivery.streams import Streams
-from greenroom_server.errors import GreenroomError
+from greenroom_server.errors import GreenroomError, Unauthenticated
 from greenroom_server.web.body import send_and_close
 from greenroom_server.web.problems import MethodNotAllowed, problem_of, status_of
 from greenroom_server.web.reply import Reply
-from greenroom_server.web.scope import mark_operation, request_id_of
+from greenroom_server.web.scope import credential_of, mark_operation, request_id_of
 
 _log = structlog.get_logger(__name__)
 
@@ -70,6 +70,7 @@ class HotPaths:
         targets = [_Target(route, handler) for route, handler in zip(ROUTES, handlers, strict=True)]
         self._single = targets[0]
         self._others = {target.route.path: target for target in targets[1:]}
+        self._authenticator = remote.authenticator
         self._counters = remote.counters
         self._cross_origin = remote.cross_origin
 
@@ -84,7 +85,12 @@ class HotPaths:
         mark_operation(scope, target.route.operation_id, target.route.path)
         try:
             if scope["method"] == target.route.method or (scope["method"] == "HEAD" and target.route.method == "GET"):
-                await target.handler(scope, receive, send)
+                try:
+                    await target.handler(scope, receive, send)
+                except Unauthenticated:  # raised before anything was read
+                    if not await self._authenticator.catch_up(credential_of(scope)):
+                        raise
+                    await target.handler(scope, receive, send)
             elif scope["method"] == "OPTIONS" and path.startswith("/ofrep/"):
                 await self._preflight(scope, send)
             else:

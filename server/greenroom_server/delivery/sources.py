@@ -46,3 +46,7 @@ class Authenticator(Protocol):
     def by_id(self, token_id: UUID) -> Principal | None:
         """The holder of a token that still stands, by the token's id."""
         ...
+
+    async def catch_up(self, token: str | None) -> bool:
+        """Look once more for a token that is unknown here, and may have been made a moment ago; whether it is known."""
+        ...

@@ -12,7 +12,15 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from greenroom_server.errors import FieldError, GreenroomError, IdempotencyMismatch, Invalid, NotFound, Unavailable
+from greenroom_server.errors import (
+    FieldError,
+    GreenroomError,
+    IdempotencyMismatch,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from greenroom_server.web.body import media_type_of, read_body, send_and_close
 from greenroom_server.web.call import Call, flag_of
 from greenroom_server.web.conditional import IfMatch, is_unchanged
@@ -69,7 +77,7 @@ class Endpoint:
         params = {name: str(value) for name, value in request.path_params.items()}
         if not all(KEY_PATTERN.fullmatch(value) for value in params.values()):
             raise NotFound
-        principal = self._authorize(scope, params)
+        principal = await self._authorize(scope, params)
         query = _query_of(scope, route.query_parameters)
         body, media_type = b"", None
         if route.reads_body:
@@ -88,12 +96,17 @@ class Endpoint:
             dry_run=route.writes and flag_of(query, "dry_run"),
         )
 
-    def _authorize(self, scope: Scope, params: dict[str, str]) -> Caller | None:
+    async def _authorize(self, scope: Scope, params: dict[str, str]) -> Caller | None:
         if self._route.is_public:
             return None
-        return self._kit.authorizer.authorize(
-            credential_of(scope), self._route.permission, params.get("project"), params.get("environment")
-        )
+        authorizer, credential = self._kit.authorizer, credential_of(scope)
+        asked = (credential, self._route.permission, params.get("project"), params.get("environment"))
+        try:
+            return authorizer.authorize(*asked)
+        except Unauthenticated:
+            if not await authorizer.catch_up(credential):
+                raise
+            return authorizer.authorize(*asked)
 
     async def _run(self, call: Call) -> Encoded:
         if self._route.store is None:

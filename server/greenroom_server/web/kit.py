@@ -29,6 +29,10 @@ class Authorizer(Protocol):
         """
         ...
 
+    async def catch_up(self, credential: str | None) -> bool:
+        """After `Unauthenticated`: look once more for a credential made a moment ago; whether it is known now."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """Opens transactions."""

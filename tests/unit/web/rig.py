@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from greenroom_server.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from greenroom_server.web.kit import StoredReply, WebKit
@@ -46,6 +47,9 @@ class OneCredential:
         if project == "hidden":
             raise NotFound
         return self.holder
+
+    async def catch_up(self, credential: str | None) -> bool:
+        return False
 
 
 @dataclass
@@ -128,10 +132,10 @@ async def until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> No
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[int]:
+async def served(app: ASGIApp, http: type[HttpToolsProtocol] = HttpToolsProtocol) -> AsyncIterator[int]:
     """A real uvicorn with the app; the value is its port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
+    config = uvicorn.Config(app, http=http, lifespan="off", ws="none", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
