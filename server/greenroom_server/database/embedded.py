@@ -170,19 +170,18 @@ class EmbeddedPostgres:
             )
 
     def _running(self, home: ClusterHome) -> Postmaster:
-        if self._child is not None and self._child.poll() is not None:
-            self._child = None  # killed since the last start
+        mine: subprocess.Popen[bytes] | None = None
         deadline = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline:
             found = find_postmaster(home.cluster)
             if found is not None and found.is_ready:
                 return found
             if self._child is not None and self._child.poll() is not None:
-                self._child = None
-                if not _PREDECESSOR_IS_LEAVING.search(_tail(home.log, lines=4)):
+                died_at_once, self._child = self._child is mine, None
+                if died_at_once and not _PREDECESSOR_IS_LEAVING.search(_tail(home.log, lines=4)):
                     raise EmbeddedDatabaseError(f"PostgreSQL stopped at once: {_tail(home.log)}")
             if found is None and self._child is None:
-                self._child = self._spawn(home)
+                self._child = mine = self._spawn(home)
             time.sleep(_POLL_S)
         raise EmbeddedDatabaseError(f"PostgreSQL is not ready after {self._timeout_s:g} s: {_tail(home.log)}")
 
