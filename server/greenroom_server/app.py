@@ -1,14 +1,13 @@
 """The composition root: reads top to bottom, and is the only place that knows every area."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from greenroom_server.access.directory import TokenDirectory
@@ -20,10 +19,11 @@ from greenroom_server.contract import contract_route
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
 from greenroom_server.database.idempotency import SqlIdempotencyStore
+from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
+from greenroom_server.delivery.store import StoredFlags
 from greenroom_server.errors import Unavailable
-from greenroom_server.flags.reader import FlagStore
 from greenroom_server.flags.routes_flags import ROUTES as FLAG_ROUTES
 from greenroom_server.flags.routes_projects import ROUTES as PROJECT_ROUTES
 from greenroom_server.flags.routes_segments import ROUTES as SEGMENT_ROUTES
@@ -88,7 +88,7 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
         await database.check_durability()
 
     delivery = Delivery(
-        FlagStore(database),
+        StoredFlags(database),
         directory,
         clock=clock,
         stream_secret=opened.installation.stream_secret,
@@ -104,27 +104,7 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     await delivery.start()
     stack.push_async_callback(delivery.close)
 
-    one_at_a_time = asyncio.Lock()  # of two looks, the older one must not have the last word
-
-    async def take_over_tokens() -> None:
-        async with one_at_a_time:
-            async with database.reading() as session:
-                has_changed = await refresh_directory(session, directory)
-            if has_changed:
-                delivery.hub.sweep()
-                await asyncio.to_thread(save_directory, opened.copies, directory)
-
-    async def take_over_changes() -> None:
-        await take_over_tokens()
-        await delivery.refresh()
-
-    async def look_for_newcomers() -> None:
-        if feed.is_healthy:
-            with suppress(Unavailable):
-                await take_over_tokens()
-
-    feed = ChangeFeed(database, take_over_changes, interval_s=settings.poll_interval_s)
-    directory.refresh_with(look_for_newcomers)
+    feed = _feed_of(settings, database, directory, delivery, opened.copies)
     await feed.start()
     stack.push_async_callback(feed.stop)
     log.info("started", version=VERSION, environments_from_disk=restored, is_from_disk=opened.is_from_disk)
@@ -141,12 +121,42 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     )
 
 
+def _feed_of(
+    settings: Settings, database: Database, directory: TokenDirectory, delivery: Delivery, copies: DiskCopies
+) -> ChangeFeed:
+    """What brings tokens and environments up to date when the store changes."""
+    one_at_a_time = asyncio.Lock()  # of two looks, the older one must not have the last word
+
+    async def take_over_tokens() -> None:
+        async with one_at_a_time:
+            async with database.reading() as session:
+                has_changed = await refresh_directory(session, directory)
+            if has_changed:
+                delivery.hub.sweep()
+                await asyncio.to_thread(save_directory, copies, directory)
+
+    async def take_over_changes() -> None:
+        await take_over_tokens()
+        await delivery.refresh()
+
+    async def look_for_newcomers() -> None:
+        if feed.is_healthy:
+            with suppress(Unavailable):
+                await take_over_tokens()
+
+    feed = ChangeFeed(database, take_over_changes, interval_s=settings.poll_interval_s)
+    directory.refresh_with(look_for_newcomers)
+    return feed
+
+
 def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
     """Hot paths and router, and what surrounds them."""
     settings = core.settings
     kit = WebKit(
         authorizer=core.directory,
-        unit_of_work=_UnitOfWork(core.database),
+        unit_of_work=lambda *, write, dry_run: (
+            core.database.transaction(dry_run=dry_run) if write else core.database.reading()
+        ),
         idempotency=core.idempotency,
         clock=core.clock,
     )
@@ -204,19 +214,6 @@ class _Doors:
             await self._hot_paths(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-class _UnitOfWork:
-    """Transactions for the web kit (`web.kit.UnitOfWork`)."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @asynccontextmanager
-    async def __call__(self, *, write: bool, dry_run: bool) -> AsyncIterator[AsyncSession]:
-        opened = self._database.transaction(dry_run=dry_run) if write else self._database.reading()
-        async with opened as session:
-            yield session
 
 
 class Server:

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from greenroom_server.access.service import ensure_installation, new_setup_token
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
-from greenroom_server.database.migrate import migrate, pending
+from greenroom_server.database.migrate import migrate, pending, write_revision
 from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.observability.logs import configure_logging
 from greenroom_server.seed import seed
@@ -61,6 +62,19 @@ def _seed(settings: Settings, parsed: argparse.Namespace) -> int:
         asyncio.run(migrate(ready.database_url or ""))
         lines = asyncio.run(_with_database(ready, lambda database: seed(database, SystemClock(), parsed.tokens)))
     print("\n".join(lines))
+    return 0
+
+
+def _migration(settings: Settings, parsed: argparse.Namespace) -> int:
+    """Compares the tables with a database of its own that has all migrations so far."""
+    if not parsed.name.isidentifier():
+        print("greenroom-server: a migration's name looks like `add_something`", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as somebody else
+        with EmbeddedPostgres(Path(folder) / "data") as url:
+            asyncio.run(migrate(url))
+            print(asyncio.run(write_revision(url, parsed.name)))
     return 0
 
 
@@ -145,4 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     seeding.set_defaults(run=_seed)
     checking = commands.add_parser("check-config", parents=[store], help="show the settings in force")
     checking.set_defaults(run=_check_config)
+    writing = commands.add_parser("migration", help="for developers: write the next migration from the tables")
+    writing.add_argument("--name", required=True, help="what it does, like `add_something`")
+    writing.set_defaults(run=_migration)
     return parser
