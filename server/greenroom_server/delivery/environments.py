@@ -136,28 +136,29 @@ class EnvironmentCache:
 
     async def _look(self) -> list[_Found]:
         found: list[_Found] = []
+        known = list(self._live.values())  # what is loaded meanwhile is newer anyway
         async with self._source.reading() as reader:
             store_epoch = await reader.epoch()
-            revisions = await reader.revisions(list(self._live))
-            for live in list(self._live.values()):
-                revision = revisions.get(live.id)
-                epoch = epoch_of(store_epoch, live.id)
-                if revision is None:
+            revisions = await reader.revisions([live.id for live in known])
+            for live in known:
+                stored = revisions.get(live.id)
+                if stored is None:
                     self._remove(live)
-                elif live.refused == (epoch, revision):
-                    continue
-                elif live.served.epoch != epoch or revision > live.served.revision:
-                    found.extend(await _news(reader, live, epoch))
-                elif revision == live.served.revision:
-                    live.is_stale = False
-                else:
-                    _log.error(
-                        "older_revision_refused",
-                        environment=str(live.id),
-                        serving=live.served.revision,
-                        stored=revision,
-                    )
+                elif self._is_news(live, epoch_of(store_epoch, live.id), stored):
+                    found.extend(await _news(reader, live, epoch_of(store_epoch, live.id)))
         return found
+
+    def _is_news(self, live: LiveEnvironment, epoch: str, stored: int) -> bool:
+        if live.refused == (epoch, stored):
+            return False
+        if live.served.epoch != epoch or stored > live.served.revision:
+            return True
+        if stored == live.served.revision:
+            live.is_stale = False
+        else:
+            live.refused = (epoch, stored)
+            _log.error("older_revision_refused", environment=str(live.id), serving=live.served.revision, stored=stored)
+        return False
 
     async def _take_over(self, live: LiveEnvironment, document: dict[str, Any], *, is_change: bool) -> None:
         # The environment may have moved on while the store was read.
@@ -235,6 +236,16 @@ def epoch_of(store_epoch: str, environment_id: UUID) -> str:
 
 
 async def _news(reader: FlagReader, live: LiveEnvironment, epoch: str) -> list[_Found]:
+    try:
+        return await _read_news(reader, live, epoch)
+    except Unavailable:
+        raise
+    except Exception as error:
+        _log.error("environment_unreadable", environment=str(live.id), exc_info=error)
+        return []
+
+
+async def _read_news(reader: FlagReader, live: LiveEnvironment, epoch: str) -> list[_Found]:
     if live.served.epoch == epoch and not live.needs_whole:
         change = await reader.load_change(live.id, live.served.revision)
         if change is not None:
