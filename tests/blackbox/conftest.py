@@ -1,0 +1,48 @@
+"""Databases and data folders for servers that run beside the tests."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.conftest import execute, with_database
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres_url: str, template: str) -> Iterator[Callable[[], str]]:
+    """Makes migrated, empty databases, which live until the end of the run."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{uuid4().hex}"
+        execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        made.append(name)
+        return with_database(postgres_url, name)
+
+    yield make
+    for name in made:
+        execute(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def data_dir_factory() -> Iterator[Callable[[], Path]]:
+    """Makes data folders that PostgreSQL's account can reach, which pytest's own cannot be when root runs the tests."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="greenroom-blackbox-"))
+        folder.chmod(0o711)
+        made.append(folder)
+        return folder / "data"
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def data_dir(data_dir_factory: Callable[[], Path]) -> Path:
+    """A data folder of this test's own, not there yet."""
+    return data_dir_factory()
