@@ -14,15 +14,16 @@ from typing import Any, Final, NoReturn
 import orjson
 from pydantic import BaseModel
 
+from greenroom.evaluation import limits
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 
-MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = limits.MAX_JSON_DEPTH
 MAX_NODES: Final = 200_000
 MAX_CONTEXT_NODES: Final = 10_000
-MAX_STRING_BYTES: Final = 8192
-MAX_INTEGER: Final = 2**53
+MAX_STRING_BYTES: Final = limits.MAX_STRING_BYTES
+MAX_INTEGER: Final = limits.MAX_INTEGER
 
-_LONG_NUMBER = re.compile(rb"[0-9]{16}")
+_ORJSON_INTEGERS_END: Final = 2.0**63  # further out orjson makes floats of them
 # One pass: a string, closed or not, is one token. Every branch succeeds, so no input makes it look twice.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -38,7 +39,7 @@ def read_json(
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _read_exactly(data, depth, nodes, string_bytes)
-    if _is_surely_within(data, depth, nodes, string_bytes) and _has_surely_no_duplicates(data, value):
+    if _is_surely_within(data, depth, nodes, string_bytes) and _is_surely_exact(data, value):
         return value
     return _read_exactly(data, depth, nodes, string_bytes)
 
@@ -62,23 +63,28 @@ def _is_surely_within(data: bytes, depth: int, nodes: int, string_bytes: int) ->
     if b"\\" in data or len(data) > string_bytes:  # without escapes there is no NUL and no lone surrogate
         return False
     opened = data.count(b"{") + data.count(b"[")
-    if opened > depth or 1 + opened + data.count(b",") > nodes:
-        return False
-    return _LONG_NUMBER.search(data) is None
+    return opened <= depth and (len(data) <= nodes or 1 + opened + data.count(b",") <= nodes)
 
 
-def _has_surely_no_duplicates(data: bytes, value: Any) -> bool:
+def _is_surely_exact(data: bytes, value: Any) -> bool:
     # A dropped duplicate takes its colon with it. Without escapes, colons in the bytes are those after keys
     # and those inside strings; if the parsed value accounts for all of them, nothing was dropped.
-    colons = data.count(b":")
     keys = 0
-    containers = [value]
+    containers: list[Any] = [[value]]
     for container in containers:
         if type(container) is dict:
             keys += len(container)
-            containers.extend(inner for inner in container.values() if type(inner) in (dict, list))
-        elif type(container) is list:
-            containers.extend(inner for inner in container if type(inner) in (dict, list))
+            container = container.values()
+        for inner in container:
+            kind = type(inner)
+            if kind is dict or kind is list:
+                containers.append(inner)
+            elif kind is int:
+                if not -MAX_INTEGER <= inner <= MAX_INTEGER:
+                    return False
+            elif kind is float and abs(inner) >= _ORJSON_INTEGERS_END:
+                return False
+    colons = data.count(b":")
     return keys == colons or keys + sum(text.count(":") for text in _strings(containers)) == colons
 
 
@@ -87,7 +93,7 @@ def _strings(containers: list[Any]) -> Iterator[str]:
         if type(container) is dict:
             yield from container
             yield from (inner for inner in container.values() if type(inner) is str)
-        elif type(container) is list:
+        else:
             yield from (inner for inner in container if type(inner) is str)
 
 

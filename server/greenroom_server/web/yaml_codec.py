@@ -5,13 +5,14 @@ make a few hundred bytes unfold into gigabytes. Here only `true`, `false`, `null
 aliases are refused.
 """
 
+import json
 import re
 from typing import Any, Final
 
 import yaml
 
 from greenroom_server.errors import FieldError, Invalid
-from greenroom_server.web.codec import read_json, write_json
+from greenroom_server.web.codec import read_json
 
 _BOOLEAN: Final = re.compile(r"^(?:true|false)$")
 _NULL: Final = re.compile(r"^(?:null|~|)$")
@@ -55,7 +56,7 @@ def read_yaml(data: bytes, *, nodes: int) -> Any:
     """The document as JSON-shaped Python; raises `Invalid` with the line, or `LimitExceeded`."""
     try:
         document = yaml.load(data.decode(), Loader=_Loader)  # noqa: S506 (a SafeLoader with less in it)
-        return read_json(write_json(document), nodes=nodes)
+        return read_json(json.dumps(document, allow_nan=False, ensure_ascii=False).encode(), nodes=nodes)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except (TypeError, ValueError, RecursionError):
