@@ -1,6 +1,6 @@
 """Measures the engine against a hand-written floor, all in one process and in interleaved rounds.
 
-    python tests/bench/engine/bench_engine.py
+    python tests/bench/engine/bench_engine.py      (or: python -m tests.bench.engine.bench_engine)
 
 Answers are verified before anything is timed. Figures are medians per evaluation; only the ratios mean something
 beyond this machine. The goal is a full evaluation with its details within 1.5 x the floor with details.
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # for a run by path
 
-from floor import Client
-from workload import KEYS, NOW_MS, contexts, probes, snapshot_document, verify_all, verify_one
+from tests.bench.engine.floor import Client
+from tests.bench.engine.workload import KEYS, NOW_MS, contexts, probes, snapshot_document, verify_all, verify_one
 
 from greenroom.evaluation import evaluate, evaluate_all, evaluate_typed, read_snapshot
 

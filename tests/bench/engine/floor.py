@@ -8,7 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import mmh3
-from workload import ANGLO, FLAGS, GATED_FLAG, NORDIC, OFF_FLAG, PATTERN, VARIANTS, Json, members, payload
+from tests.bench.engine.workload import (
+    ANGLO,
+    FLAGS,
+    GATED_FLAG,
+    NORDIC,
+    OFF_FLAG,
+    PATTERN,
+    VARIANTS,
+    Json,
+    members,
+    payload,
+)
 
 Function = Callable[[Json], Any]
 

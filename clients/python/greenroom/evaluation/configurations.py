@@ -96,7 +96,7 @@ def _prerequisites(document: Any, place: Place, outcomes: Outcomes, off: str) ->
         if read_object(element, here, ("flag", "variants")) is None:
             continue
         flag = read_matching(element["flag"], here.at("flag"), FLAG_KEY)
-        if flag in seen or flag == outcomes.key:
+        if flag and (flag in seen or flag == outcomes.key):
             here.at("flag").report("is the flag itself" if flag == outcomes.key else "is named twice")
         seen.add(flag)
         names = read_list(element["variants"], here.at("variants"), "variants", limits.MAX_VARIANTS, may_be_empty=False)
