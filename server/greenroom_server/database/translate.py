@@ -1,5 +1,6 @@
 """Driver errors to our own; what is left untranslated is a defect of ours."""
 
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -41,6 +42,8 @@ def sqlstate_of(error: DBAPIError) -> str:
 
 def _of_driver(error: DBAPIError) -> GreenroomError | None:
     state = sqlstate_of(error)
+    if isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+        return Busy("the schema was just migrated; try again")
     if state in _CONFLICTS:
         return Conflict(_CONFLICTS[state])
     if state in _TRY_AGAIN:
