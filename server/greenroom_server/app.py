@@ -161,10 +161,12 @@ def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
         clock=core.clock,
     )
     table = routes(readiness=lambda: _readiness(core), scrape=core.metrics.scrape)
-    app: ASGIApp = RequestBoundary(build_router(table, kit=kit), observers=(core.metrics, AccessLog()))
-    app = _Doors(core.delivery.hot_paths, app)
+    hot_paths: ASGIApp = core.delivery.hot_paths
+    router: ASGIApp = build_router(table, kit=kit)
     if settings.allowed_hosts != ("*",):
-        app = HostAllowList(app, hosts=settings.allowed_hosts)
+        hot_paths = HostAllowList(hot_paths, hosts=settings.allowed_hosts)
+        router = HostAllowList(router, hosts=settings.allowed_hosts)
+    app: ASGIApp = _Doors(hot_paths, RequestBoundary(router, observers=(core.metrics, AccessLog())))
     if settings.otel_endpoint is not None:
         tracing = Tracing(settings.otel_endpoint, version=VERSION, instance_id=str(uuid4()))
         stack.callback(tracing.close)
@@ -205,12 +207,12 @@ def _work_beside(core: _Core, stack: AsyncExitStack) -> None:
 class _Doors:
     """Hot paths go straight in; everything else through the router."""
 
-    def __init__(self, hot_paths: HotPaths, app: ASGIApp) -> None:
+    def __init__(self, hot_paths: ASGIApp, app: ASGIApp) -> None:
         self._hot_paths = hot_paths
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._hot_paths.matches(scope["path"]):
+        if scope["type"] == "http" and HotPaths.matches(scope["path"]):
             await self._hot_paths(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -14,8 +14,9 @@ from uvicorn.supervisors import Multiprocess
 
 from greenroom_server.app import Server, create_app
 from greenroom_server.observability.logs import configure_logging
-from greenroom_server.observability.metrics import MULTIPROCESS_DIR
+from greenroom_server.observability.metrics import MULTIPROCESS_DIR, forget_process
 from greenroom_server.settings import Settings
+from greenroom_server.web.http_protocol import BoundedHttpProtocol
 
 _SHUTDOWN_S = 8
 _START_S = 30.0
@@ -40,7 +41,7 @@ def serve(settings: Settings) -> int:
         f"{__name__}:app_from_environment",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="on",
         workers=settings.workers,
@@ -100,11 +101,20 @@ class _AnnouncingWorkers(Multiprocess):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], announcement: str) -> None:
         super().__init__(config, sockets)
         self._announcement = announcement
+        self._pids: set[int | None] = set()
 
     def init_processes(self) -> None:
         super().init_processes()
+        self._pids = {process.pid for process in self.processes}
         if all(process.wait_until_ready(_START_S, self.should_exit) for process in self.processes):
             _announce(self._announcement)
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        pids = {process.pid for process in self.processes}
+        for pid in self._pids - pids:
+            forget_process(pid or 0)
+        self._pids = pids
 
 
 def _announce(line: str) -> None:

@@ -1,8 +1,11 @@
 """Routes of projects and environments."""
 
+import asyncio
+from typing import Any
+
 import yaml
 
-from greenroom_server.errors import FieldError, Invalid
+from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.flags import service_projects as service
 from greenroom_server.flags import service_transfer as transfer
 from greenroom_server.flags.answers import answer, shown, work_of
@@ -17,6 +20,7 @@ from greenroom_server.web.yaml_codec import read_yaml
 
 YAML = "application/yaml"
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
+MAX_YAML_BYTES = 4 * 1024 * 1024
 MAX_IMPORT_NODES = 2_000_000
 
 
@@ -99,11 +103,17 @@ async def export_project(call: Call) -> Reply:
 
 
 async def import_project(call: Call) -> Reply:
-    if call.media_type == YAML:
-        document = read_yaml(call.body, nodes=MAX_IMPORT_NODES)
-    else:
-        document = call.json(nodes=MAX_IMPORT_NODES)
+    # In a thread: a large document takes seconds to read, and other requests must not wait for it.
+    document = await asyncio.to_thread(_document_of, call)
     return answer(call, await transfer.import_project(work_of(call), parse(ProjectDocument, document)))
+
+
+def _document_of(call: Call) -> Any:
+    if call.media_type != YAML:
+        return call.json(nodes=MAX_IMPORT_NODES)
+    if len(call.body) > MAX_YAML_BYTES:
+        raise LimitExceeded("yaml_bytes", MAX_YAML_BYTES, detail="large imports are read as JSON only")
+    return read_yaml(call.body, nodes=MAX_IMPORT_NODES)
 
 
 _PROJECTS = "/api/v1/projects"

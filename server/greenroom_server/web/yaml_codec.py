@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from greenroom_server.errors import FieldError, Invalid
+from greenroom.evaluation.limits import MAX_JSON_DEPTH
+from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.web.codec import read_json
 
 _BOOLEAN: Final = re.compile(r"^(?:true|false)$")
@@ -20,15 +21,10 @@ _INTEGER: Final = re.compile(r"^-?(?:0|[1-9][0-9]*)$")
 _FLOAT: Final = re.compile(r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$")
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, tags and duplicate keys; knows JSON's scalars only."""
+class _Loader(yaml.CSafeLoader):
+    """Refuses duplicate keys and tags; knows JSON's scalars only."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's interface)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise _refusal("aliases are not taken", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
-        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys: set[str] = set()
@@ -55,7 +51,9 @@ for _tag, _pattern, _first in (
 def read_yaml(data: bytes, *, nodes: int) -> Any:
     """The document as JSON-shaped Python; raises `Invalid` with the line, or `LimitExceeded`."""
     try:
-        document = yaml.load(data.decode(), Loader=_Loader)  # noqa: S506 (a SafeLoader with less in it)
+        text = data.decode()
+        _check_events(text)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with less in it)
         return read_json(json.dumps(document, allow_nan=False, ensure_ascii=False).encode(), nodes=nodes)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
@@ -65,6 +63,20 @@ def read_yaml(data: bytes, *, nodes: int) -> Any:
         raise _refusal(error.problem or "not YAML", error.problem_mark) from None
     except yaml.YAMLError:
         raise Invalid("the body is not YAML") from None
+
+
+def _check_events(text: str) -> None:
+    """Refuses aliases, and nesting so deep that building the document would need an endless stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal("aliases are not taken", event.start_mark)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_JSON_DEPTH:
+                raise LimitExceeded("json_depth", MAX_JSON_DEPTH)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _refusal(why: str, mark: Any) -> Invalid:
