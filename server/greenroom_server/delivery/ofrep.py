@@ -125,7 +125,7 @@ class RemoteEvaluation:
         # An event told the client of a configuration; another server may have sent it, and we may be behind.
         if b"flagConfigEtag" not in query:
             return
-        for tag in parse_qs(query.decode("latin-1"), max_num_fields=20).get("flagConfigEtag", ())[:1]:
+        for tag in parse_qs(query.decode("latin-1")).get("flagConfigEtag", ())[:1]:
             if not live.has_reached(principal.kind, tag):
                 await self._remote.environments.catch_up()
 

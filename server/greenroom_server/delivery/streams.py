@@ -54,7 +54,7 @@ class Streams:
     async def stream_refetches(self, scope: Scope, receive: Receive, send: Send) -> None:
         remote = self._remote
         now_s = remote.now_ms() / 1000
-        token = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [""])[0]
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         ticket = remote.tickets.check(token, now_s)
         principal = None if ticket is None else remote.authenticator.by_id(ticket.credential_id)
         if (
