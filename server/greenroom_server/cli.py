@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from greenroom_server.observability.logs import configure_logging
 from greenroom_server.seed import seed
 from greenroom_server.serve import serve
 from greenroom_server.settings import Settings
+
+_WATCH_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,8 +128,31 @@ def _store(settings: Settings) -> Iterator[Settings]:
     if settings.database_url is not None:
         yield settings
         return
-    with EmbeddedPostgres(settings.data_dir) as url:
+    postgres = EmbeddedPostgres(settings.data_dir)
+    with postgres as url, _kept_alive(postgres):
         yield settings.model_copy(update={"database_url": url})
+
+
+@contextmanager
+def _kept_alive(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """Start the embedded PostgreSQL again should somebody kill it."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(_WATCH_S):
+            if postgres.pid is None:
+                try:
+                    postgres.start()
+                except Unavailable as error:
+                    print(f"the embedded database does not start: {error.detail}", file=sys.stderr)
+
+    watcher = threading.Thread(target=watch, name="embedded-postgresql", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:
