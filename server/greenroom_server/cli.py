@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings.
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"GREENROOM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)
         sys.exit(2)
     configure_logging(settings.log_format, settings.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn sends itself the signal again when it is done: what is open must be closed, the database too.
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         sys.exit(parsed.run(settings, parsed))
     except GreenroomError as error:
