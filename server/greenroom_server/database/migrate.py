@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -25,6 +26,7 @@ _TIMEOUTS = Timeouts(statement_s=600.0, lock_s=600.0)
 # A table in use is not waited for any longer: everybody else would queue behind us.
 _TABLE_LOCK = "SET LOCAL lock_timeout = '15s'"
 
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -38,6 +40,7 @@ async def migrate(url: str) -> list[str]:
         if missing:
             connection.execute(text(_TABLE_LOCK))
             command.upgrade(alembic_config(connection), "head")
+            log.info("migrated", revisions=missing)
         return missing
 
     return await _run(url, upgrade)

@@ -50,6 +50,7 @@ def configure_logging(
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name not in _SILENCED
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, root.level))  # `migrate` says what it applied
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

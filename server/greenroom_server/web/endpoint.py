@@ -5,7 +5,7 @@ Nothing is sent inside a transaction, so a slow client never holds a connection 
 
 import logging
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import QueryParams
@@ -28,10 +28,8 @@ from greenroom_server.web.idempotency import IdempotencyKey, idempotency_key_of,
 from greenroom_server.web.kit import Caller, WebKit
 from greenroom_server.web.problems import problem_of, status_of
 from greenroom_server.web.reply import Encoded
+from greenroom_server.web.route import Route
 from greenroom_server.web.scope import KEY_PATTERN, credential_of, mark_operation, request_id_of
-
-if TYPE_CHECKING:
-    from greenroom_server.web.routing import Route
 
 log: Final = logging.getLogger(__name__)
 
@@ -44,7 +42,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 class Endpoint:
     """One route as an ASGI app."""
 
-    def __init__(self, route: "Route", kit: WebKit) -> None:
+    def __init__(self, route: Route, kit: WebKit) -> None:
         self._route = route
         self._kit = kit
 
@@ -65,7 +63,7 @@ class Endpoint:
         call = await self._open(request)
         reply = await self._run(call)
         etag = reply.headers.get("etag")
-        if self._route.method != "GET" or reply.status != 200 or etag is None:
+        if self._route.method != "GET" or reply.status != 200 or etag is None or not reply.revalidates:
             return reply
         if not is_unchanged(request.headers.get("if-none-match"), etag):
             return reply

@@ -1,0 +1,75 @@
+"""One operation as the route table lists it.
+
+A route without a permission does not exist: it cannot be constructed. `PUBLIC` says aloud that none is needed.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from greenroom_server.web.call import Call
+from greenroom_server.web.reply import JSON, Reply
+
+PUBLIC: Final = "(public)"
+MIB: Final = 1024 * 1024
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_CONVERTOR: Final = re.compile(r":[a-z]+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation.
+
+    `writes` opens a writing transaction for the handler and understands `?dry_run=true`; `store="read"` opens a reading
+    one. `query` names the parameters that are understood, all others are refused. `idempotent` honours
+    `Idempotency-Key`. Path parameters are keys; `{id:uuid}` narrows one further.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    permission: str
+    handler: Handler
+    writes: bool = False
+    idempotent: bool = False
+    store: Literal["read", "write"] | None = None
+    query: tuple[str, ...] = ()
+    max_body: int = MIB
+    media_types: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.permission:
+            raise ValueError(f"`{self.operation_id}` declares no permission; say PUBLIC if it needs none")
+        if self.method not in _METHODS:
+            raise ValueError(f"`{self.operation_id}`: `{self.method}` is not one of {', '.join(_METHODS)}")
+        if self.idempotent and (self.is_public or self.method != "POST"):
+            raise ValueError(f"`{self.operation_id}`: only a POST with a credential can be idempotent by key")
+        writes = self.writes or self.idempotent or self.store == "write"
+        object.__setattr__(self, "writes", writes)
+        if writes:
+            object.__setattr__(self, "store", "write")
+        if not self.media_types:
+            object.__setattr__(self, "media_types", (MERGE_PATCH, JSON) if self.method == "PATCH" else (JSON,))
+
+    @property
+    def is_public(self) -> bool:
+        return self.permission == PUBLIC
+
+    @property
+    def template(self) -> str:
+        """The path as openapi.yaml writes it."""
+        return _CONVERTOR.sub("}", self.path)
+
+    @property
+    def reads_body(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def query_parameters(self) -> frozenset[str]:
+        """Every query parameter that is understood."""
+        return frozenset((*self.query, "dry_run") if self.writes else self.query)
