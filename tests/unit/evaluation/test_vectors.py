@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.evaluation.documents import snapshot, when_flag
 
 from greenroom.evaluation import (
     Snapshot,
@@ -18,7 +19,6 @@ from greenroom.evaluation import (
     text_form,
 )
 from greenroom.evaluation.walk import Walk
-from tests.unit.evaluation.documents import document, snapshot, when_flag
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
