@@ -7,7 +7,7 @@ from greenroom_server.delivery.requests import Headers
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Retry-After, X-Request-Id")
+_EXPOSED: Final = (b"access-control-expose-headers", b"ETag, Retry-After")
 _METHODS: Final = (b"access-control-allow-methods", b"GET, POST, OPTIONS")
 _ALLOWED: Final = (
     b"access-control-allow-headers",

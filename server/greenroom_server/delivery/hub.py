@@ -18,7 +18,7 @@ from starlette.types import Receive
 
 from greenroom_server.access.principal import Principal
 from greenroom_server.delivery.sources import Authenticator
-from greenroom_server.delivery.subscriber import Frames, Subscriber, abort_connection, chunks_of
+from greenroom_server.delivery.subscriber import Frames, Subscriber, chunks_of
 from greenroom_server.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
@@ -194,7 +194,9 @@ class Hub:
             subscriber.owner.cancel()
 
     def _drop(self, subscriber: Subscriber) -> None:
-        abort_connection(subscriber.send)
+        if subscriber.connection is not None:
+            # Closing would wait for the very bytes that this reader does not take.
+            subscriber.connection.abort()
         self._writing.discard(subscriber)
         if subscriber.writer is not None and subscriber.writer is not asyncio.current_task():
             subscriber.writer.cancel()

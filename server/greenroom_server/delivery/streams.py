@@ -17,7 +17,7 @@ from greenroom_server.delivery.stream_kinds import (
     SnapshotSubscriber,
     come_back_later,
 )
-from greenroom_server.delivery.subscriber import Subscriber
+from greenroom_server.delivery.subscriber import Subscriber, connection_of
 from greenroom_server.errors import Unauthenticated, Unavailable
 
 _EVENT_STREAM: Final = [
@@ -48,7 +48,9 @@ class Streams:
         if last_event_id is not None and not live.has_reached("server", last_event_id):
             await self._remote.environments.catch_up()
         subscriber = SnapshotSubscriber(live, principal, send, last_event_id)
+        del headers, last_event_id  # this frame lives as long as the stream
         if await _begin(scope, send, _EVENT_STREAM):
+            subscriber.connection = connection_of(scope, send)
             await self._run(subscriber, live, receive)
 
     async def stream_refetches(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,9 +76,11 @@ class Streams:
             return
         renewal = Renewal.before(ticket.expires_at, lambda: remote.now_ms() / 1000)
         subscriber = RefetchSubscriber(live, principal, send, _last_event_id(headers), renewal)
+        del headers, token, ticket, renewal  # this frame lives as long as the stream
         if await _begin(scope, send, start):
             retry = b"retry: %d\n\n" % random.randint(*_RETRY_MS)  # noqa: S311
             await send({"type": "http.response.body", "body": retry, "more_body": True})
+            subscriber.connection = connection_of(scope, send)
             await self._run(subscriber, live, receive)
 
     async def _run(self, subscriber: Subscriber, live: LiveEnvironment, receive: Receive) -> None:

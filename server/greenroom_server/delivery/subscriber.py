@@ -1,14 +1,15 @@
 """One open stream, as the hub sees it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from greenroom_server.access.principal import Principal
 
 CHUNK_BYTES: Final = 64 * 1024
+_OWN_SEND: Final = "greenroom.own_send"
 
 Frames = tuple[bytes, ...]
 
@@ -18,6 +19,7 @@ class Subscriber:
 
     __slots__ = (
         "__weakref__",
+        "connection",
         "ending",
         "has_heartbeat_due",
         "is_over",
@@ -33,6 +35,7 @@ class Subscriber:
     def __init__(self, principal: Principal, send: Send, peers: "set[Subscriber]") -> None:
         self.principal = principal
         self.send = send
+        self.connection: Any = None  # the transport, to abort a reader who stopped
         self.peers = peers  # the open streams of the same environment; the hub keeps it
         self.owner: asyncio.Task[Any] | None = None
         self.writer: asyncio.Task[None] | None = None
@@ -73,12 +76,14 @@ def chunks_of(frames: Frames) -> Iterator[bytes]:
                 yield frame[start : start + CHUNK_BYTES]
 
 
-def abort_connection(send: Callable[..., Any]) -> None:
-    """Close the connection behind an ASGI `send` without waiting for what its reader does not take.
+def remember_connection(scope: Scope, send: Send) -> None:
+    """Keep the server's own `send` in the scope; for the outermost app, before a wrapper hides it."""
+    scope[_OWN_SEND] = send
 
-    ASGI has no word for it. uvicorn's `send` belongs to an object that holds the transport; elsewhere the
-    connection closes when the server's own limits say so.
+
+def connection_of(scope: Scope, send: Send) -> Any:
+    """The transport under a stream, or None where it cannot be reached.
+
+    ASGI has no word for it: uvicorn's `send` belongs to an object that holds the transport.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.abort()
+    return getattr(getattr(scope.get(_OWN_SEND, send), "__self__", None), "transport", None)

@@ -3,13 +3,16 @@
 import asyncio
 import socket
 
+import httpx
 import orjson
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from tests.api.delivery.streams_rig import STREAM, running
 from tests.unit.delivery.rig import Stage, flag
-from tests.unit.web.rig import until
+from tests.unit.web.rig import served, until
 
 from greenroom.evaluation import verify_seal
+from greenroom_server.delivery.subscriber import connection_of, remember_connection
 
 pytestmark = pytest.mark.asyncio
 
@@ -174,6 +177,27 @@ async def test_reader_that_stops_is_cut() -> None:
         transport.resume_reading()
         assert await stopped.is_over()
     assert stage.delivery.hub.dropped == 1
+
+
+async def test_connection_is_found_under_a_wrapped_send() -> None:
+    """Tracing hides the server's `send`; the outermost app remembers it."""
+    found: list[object] = []
+
+    async def wrapping(scope: Scope, receive: Receive, send: Send) -> None:
+        async def wrapped(message: Message) -> None:
+            await send(message)
+
+        found.append(connection_of(scope, wrapped))
+        remember_connection(scope, send)
+        found.append(connection_of(scope, wrapped))
+        await wrapped({"type": "http.response.start", "status": 204, "headers": []})
+        await wrapped({"type": "http.response.body", "body": b""})
+
+    async with served(wrapping) as port, httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}/")
+
+    assert found[0] is None
+    assert hasattr(found[1], "abort")
 
 
 async def test_client_that_resets_is_forgotten() -> None:

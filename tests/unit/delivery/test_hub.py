@@ -24,7 +24,6 @@ class Wire:
         self.ended = asyncio.Event()
         self.reads = asyncio.Event()
         self.reads.set()
-        self.transport = self
         self.is_aborted = False
         self.writers = 0
 
@@ -92,6 +91,7 @@ class Hall:
         self.hub.admit(principal)
         count = self.hub.count
         subscriber = Counting(self.room, principal, wire)
+        subscriber.connection = wire
         self.tasks.append(asyncio.create_task(self.hub.run(subscriber, wire.receive)))
         await until(lambda: self.hub.count > count)
         return wire
