@@ -2,12 +2,30 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.blackbox.server_process import ServerProcess
 from tests.conftest import execute, with_database
+
+SHOWN_CHARACTERS = 8000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its servers wrote."""
+    report = yield
+    if report.failed:
+        given = getattr(item, "funcargs", {}).values()
+        servers = (getattr(value, "server", value) for value in given)
+        for server in servers:
+            if isinstance(server, ServerProcess):
+                report.sections.append(("greenroom-server", server.text[-SHOWN_CHARACTERS:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -56,11 +56,15 @@ class ServerProcess:
         """Start it and wait until it accepts connections."""
         self.begin()
         try:
-            self.url = self._found(_LISTENING, within_s=STARTED_WITHIN_S)
+            self.wait_until_listening()
         except BaseException:
             self.kill()
             raise
         return self
+
+    def wait_until_listening(self) -> None:
+        """After `begin`: wait until it accepts connections, and know where."""
+        self.url = self._found(_LISTENING, within_s=STARTED_WITHIN_S)
 
     def begin(self) -> None:
         """Start it without waiting."""
@@ -77,6 +81,11 @@ class ServerProcess:
             start_new_session=True,
         )
         self._output = _Output(self._process.stdout, self._process.stderr)
+
+    def workers(self) -> list[int]:
+        """The processes that this one started."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def set_up_token(self) -> str:
         """The token that the server prints while nobody has set it up."""

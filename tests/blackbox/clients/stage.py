@@ -12,11 +12,15 @@ from tests.conftest import execute
 class Stage:
     """A served scene. `refused` are credentials by the status that they get."""
 
-    url: str
+    server: ServerProcess
     author: Author
     server_key: str
     client_key: str
     refused: dict[int, str]
+
+    @property
+    def url(self) -> str:
+        return self.server.url
 
 
 def build_stage(server: ServerProcess, database_url: str) -> Stage:
@@ -29,4 +33,4 @@ def build_stage(server: ServerProcess, database_url: str) -> Stage:
     developer = author.token("developer")
     for token in (server_key, client_key, developer):
         server.wait_for_token(token)
-    return Stage(server.url, author, server_key, client_key, {401: server_key[:-1], 403: developer})
+    return Stage(server, author, server_key, client_key, {401: server_key[:-1], 403: developer})
