@@ -28,6 +28,7 @@ _log = structlog.get_logger(__name__)
 _LARGE_BYTES: Final = 64 * 1024
 _PAUSE_AFTER_FAILURE_S: Final = 1.0
 _CATCH_UP_PAUSE_S: Final = 0.1
+_SAVING_PAUSE_S: Final = 1.0
 
 # What a look at the store found for one environment: a whole document, or a change.
 _Found = tuple[LiveEnvironment, dict[str, Any], bool]
@@ -46,6 +47,7 @@ class EnvironmentCache:
         self._refreshing = asyncio.Lock()
         self._caught_up_at = 0.0
         self._unsaved: set[UUID] = set()
+        self._saved_at = -_SAVING_PAUSE_S
         self._saving: asyncio.Task[None] | None = None
 
     @property
@@ -226,7 +228,10 @@ class EnvironmentCache:
             self._hub.end(subscriber)
 
     def _start_saving(self) -> None:
-        if self._unsaved and (self._saving is None or self._saving.done()):
+        # A busy author does not make a busy disk: what is not saved now is saved at a later tick.
+        is_idle = self._saving is None or self._saving.done()
+        if self._unsaved and is_idle and monotonic() - self._saved_at > _SAVING_PAUSE_S:
+            self._saved_at = monotonic()
             self._saving = asyncio.create_task(self.save())
 
 

@@ -113,6 +113,7 @@ class HotPaths:
             added = self._cross_origin.headers(dict(scope["headers"]))
             headers = {name.decode(): value.decode("latin-1") for name, value in added}
             reply = replace(reply, headers={**reply.headers, **headers})
+        reply = replace(reply, headers={**reply.headers, "x-content-type-options": "nosniff"})
         if scope["method"] == "POST" and not is_body_read(scope):
             await send_and_close(reply.encoded(), scope, receive, send)
         else:

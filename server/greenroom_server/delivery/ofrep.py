@@ -16,7 +16,7 @@ from greenroom_server.delivery.cors import CrossOrigin
 from greenroom_server.delivery.counters import Counters
 from greenroom_server.delivery.environments import EnvironmentCache
 from greenroom_server.delivery.live import LiveEnvironment, Served, View
-from greenroom_server.delivery.requests import BodyReader, Headers, authenticate
+from greenroom_server.delivery.requests import NOSNIFF, BodyReader, Headers, authenticate
 from greenroom_server.delivery.sources import Authenticator
 from greenroom_server.delivery.tickets import TicketOffice
 from greenroom_server.web.conditional import is_unchanged
@@ -68,7 +68,7 @@ class RemoteEvaluation:
         added = remote.cross_origin.headers(headers)
         if evaluation.error_code is None:
             body = view.items[evaluation]
-            start = [_JSON, (b"content-length", b"%d" % len(body)), *added]
+            start = [_JSON, (b"content-length", b"%d" % len(body)), NOSNIFF, *added]
             await send({"type": "http.response.start", "status": 200, "headers": start})
             await send({"type": "http.response.body", "body": body})
             return
@@ -98,7 +98,7 @@ class RemoteEvaluation:
             return
         remote.counters.bulk_evaluations += 1
         body = answer.body()
-        start += (_JSON, (b"content-length", b"%d" % len(body)))
+        start += (_JSON, (b"content-length", b"%d" % len(body)), NOSNIFF)
         await send({"type": "http.response.start", "status": 200, "headers": start})
         await send({"type": "http.response.body", "body": body})
 

@@ -27,6 +27,7 @@ MAX_CONTEXT_BYTES: Final = 64 * 1024
 
 Headers = dict[bytes, bytes]
 
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _BODY_IS_READ: Final = "greenroom.body_is_read"
 
 

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from greenroom_server.delivery.counters import Counters
 from greenroom_server.delivery.environments import EnvironmentCache
 from greenroom_server.delivery.live import Served
-from greenroom_server.delivery.requests import Headers, authenticate
+from greenroom_server.delivery.requests import NOSNIFF, Headers, authenticate
 from greenroom_server.delivery.sources import Authenticator
 from greenroom_server.web.conditional import is_unchanged
 
@@ -55,7 +55,8 @@ class Snapshots:
     def _representation(self, served: Served, accepted: bytes | None) -> tuple[list[tuple[bytes, bytes]], bytes]:
         coding = "identity" if accepted is None else self._coding_of(accepted)
         body: bytes = getattr(served.encodings, coding)
-        start = [_JSON, (b"content-length", b"%d" % len(body)), (b"etag", served.etag), _CACHE_CONTROL, _VARY]
+        length = (b"content-length", b"%d" % len(body))
+        start = [_JSON, length, (b"etag", served.etag), _CACHE_CONTROL, _VARY, NOSNIFF]
         if coding != "identity":
             start.append(_ZSTD if coding == "zstd" else _GZIP)
         return start, body

@@ -10,7 +10,7 @@ from greenroom_server.access.principal import Principal
 from greenroom_server.delivery.hub import Hub
 from greenroom_server.delivery.live import LiveEnvironment
 from greenroom_server.delivery.ofrep import Remote
-from greenroom_server.delivery.requests import Headers, authenticate
+from greenroom_server.delivery.requests import NOSNIFF, Headers, authenticate
 from greenroom_server.delivery.stream_kinds import (
     RefetchSubscriber,
     Renewal,
@@ -24,6 +24,7 @@ _EVENT_STREAM: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
+    NOSNIFF,
 ]
 # A browser that was refused for want of room tries again after this.
 _COME_BACK_MS: Final = (10_000, 25_000)
@@ -41,12 +42,12 @@ class Streams:
     async def stream_snapshot(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
         principal = authenticate(self._remote.authenticator, scope, headers, "snapshot.read")
-        self._hub.admit(principal)
         assert principal.environment_id is not None  # noqa: S101 (authenticate has seen to it)
         live = await self._remote.environments.get(principal.environment_id)
         last_event_id = _last_event_id(headers)
         if last_event_id is not None and not live.has_reached("server", last_event_id):
             await self._remote.environments.catch_up()
+        self._hub.admit(principal)  # last, so that nothing is awaited before the stream is counted
         subscriber = SnapshotSubscriber(live, principal, send, last_event_id)
         del headers, last_event_id  # this frame lives as long as the stream
         if await _begin(scope, send, _EVENT_STREAM):

@@ -93,6 +93,7 @@ class Hall:
         subscriber = Counting(self.room, principal, wire)
         subscriber.connection = wire
         self.tasks.append(asyncio.create_task(self.hub.run(subscriber, wire.receive)))
+        await asyncio.sleep(0)
         await until(lambda: self.hub.count > count)
         return wire
 
