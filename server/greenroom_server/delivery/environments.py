@@ -194,7 +194,7 @@ class EnvironmentCache:
         if document is None:
             raise NotFound("the environment of this key is gone")
         try:
-            served = await asyncio.to_thread(Served.of, document)
+            served = await asyncio.to_thread(lambda: Served.of(document).warmed_up())
         except (DocumentRefused, ValueError, TypeError, KeyError) as error:
             _log.error("document_refused", environment=str(environment_id), is_change=False, reason=str(error))
             raise Unavailable("this environment cannot be served right now", retry_after_s=5) from error
@@ -266,5 +266,5 @@ async def _whole(reader: FlagReader, environment_id: UUID, epoch: str) -> dict[s
 
 async def _prepared(make: Callable[[], Served], before: Served) -> Served:
     if len(before.encodings.identity) < _LARGE_BYTES:
-        return make()
-    return await asyncio.to_thread(make)
+        return make().warmed_up()
+    return await asyncio.to_thread(lambda: make().warmed_up())
