@@ -18,6 +18,7 @@ from greenroom_server.flags.service_projects import create_environment, create_p
 from greenroom_server.flags.service_scope import find_environment_id
 from greenroom_server.flags.wire import EnvironmentIn, FlagIn, ProjectIn
 from greenroom_server.flags.work import Work
+from greenroom_server.web.conditional import IfMatch
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,7 +38,7 @@ class Shop:
 
     async def change(self, verb: Any, *arguments: Any, **named: Any) -> Any:
         async with self.database.transaction() as session:
-            return await verb(Work(session, AUTHOR, datetime.now(UTC)), *arguments, **named)
+            return await verb(Work(session, AUTHOR, datetime.now(UTC), IfMatch.parse("*")), *arguments, **named)
 
     async def set_up(self) -> None:
         await self.change(create_project, ProjectIn(key="shop", name="Shop"))
