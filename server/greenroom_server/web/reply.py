@@ -15,8 +15,9 @@ JSON: Final = "application/json"
 class Reply:
     """An answer: `body` becomes JSON unless it is bytes already; None is no body at all.
 
-    A GET whose `If-None-Match` names `etag` is answered 304 by the kit. `replay_body` is for secrets shown once: it is
-    what a repeated `Idempotency-Key` gets instead of `body`, and the only one of the two that is ever stored.
+    A GET whose `If-None-Match` names `etag` is answered 304 by the kit, unless `etag_covers_body` says that the body
+    also shows what moves without the tag (which then is for `If-Match` only). `replay_body` is for secrets shown once:
+    it is what a repeated `Idempotency-Key` gets instead of `body`, and the only one of the two that is ever stored.
     """
 
     status: int = 200
@@ -26,6 +27,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
     replay_body: Any = None
+    etag_covers_body: bool = True
 
     def encoded(self) -> "Encoded":
         """The bytes; raises TypeError if the body has no JSON form, so do it before the commit."""
@@ -37,19 +39,21 @@ class Reply:
             headers["location"] = self.location
         if self.body is None:
             return Encoded(self.status, headers, b"")
+        revalidates = self.etag is not None and self.etag_covers_body
         headers["content-type"] = self.media_type
         stored = self.body if self.replay_body is None else self.replay_body
-        return Encoded(self.status, headers, _bytes_of(self.body), _bytes_of(stored))
+        return Encoded(self.status, headers, _bytes_of(self.body), _bytes_of(stored), revalidates)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A reply as bytes; `stored_body` is what an idempotent replay will say."""
+    """A reply as bytes; `stored_body` is what an idempotent replay will say, `revalidates` whether it may be a 304."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     stored_body: bytes = b""
+    revalidates: bool = False
 
     async def send(self, send: Send, *, head: bool = False) -> None:
         await send(self.start())

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from greenroom.evaluation.limits import MAX_JSON_DEPTH
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
-from greenroom_server.web.codec import read_json
+from greenroom_server.web.codec import MAX_DEPTH, read_json
 
 _BOOLEAN: Final = re.compile(r"^(?:true|false)$")
 _NULL: Final = re.compile(r"^(?:null|~|)$")
@@ -39,6 +38,13 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.CSafeDumper):
+    """Quotes what YAML 1.1 or the reader above would take for something else than a text, and makes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:bool", _BOOLEAN, "tf"),
     ("tag:yaml.org,2002:null", _NULL, ["~", "n", ""]),
@@ -46,15 +52,22 @@ for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:float", _FLOAT, "-0123456789"),
 ):
     _Loader.add_implicit_resolver(_tag, _pattern, list(_first))
+    _Dumper.add_implicit_resolver(_tag, _pattern, list(_first))
 
 
-def read_yaml(data: bytes, *, nodes: int) -> Any:
+def write_yaml(document: Any) -> bytes:
+    """JSON-shaped Python as YAML that `read_yaml`, and any other reader of YAML, reads as the same."""
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text.encode()
+
+
+def read_yaml(data: bytes, *, nodes: int, depth: int = MAX_DEPTH) -> Any:
     """The document as JSON-shaped Python; raises `Invalid` with the line, or `LimitExceeded`."""
     try:
         text = data.decode()
-        _check_events(text)
+        _check_events(text, depth)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with less in it)
-        return read_json(json.dumps(document, allow_nan=False, ensure_ascii=False).encode(), nodes=nodes)
+        return read_json(json.dumps(document, allow_nan=False, ensure_ascii=False).encode(), nodes=nodes, depth=depth)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except (TypeError, ValueError, RecursionError):
@@ -65,7 +78,7 @@ def read_yaml(data: bytes, *, nodes: int) -> Any:
         raise Invalid("the body is not YAML") from None
 
 
-def _check_events(text: str) -> None:
+def _check_events(text: str, most: int) -> None:
     """Refuses aliases, and nesting so deep that building the document would need an endless stack."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -73,8 +86,8 @@ def _check_events(text: str) -> None:
             raise _refusal("aliases are not taken", event.start_mark)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise LimitExceeded("json_depth", MAX_JSON_DEPTH)
+            if depth > most:
+                raise LimitExceeded("json_depth", most)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
