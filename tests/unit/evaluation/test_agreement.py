@@ -11,7 +11,7 @@ from tests.unit.evaluation.strategies import FLAG_KEYS, contexts, examples, inst
 from greenroom.evaluation import Snapshot, evaluate, evaluate_all, evaluate_typed, explain, read_snapshot
 from greenroom.evaluation.walk import Walk
 
-often = examples(60)
+often = examples(40)
 
 
 def assert_agreement(loaded: Snapshot, context: Any, now: int) -> None:
@@ -26,7 +26,7 @@ def assert_agreement(loaded: Snapshot, context: Any, now: int) -> None:
         json.dumps(told.to_dict(), allow_nan=False).encode()
 
 
-@examples(200)
+@examples(120)
 @given(world=worlds(), context=contexts, now=instants)
 def test_every_way_gives_the_same_evaluation(world: Any, context: Any, now: int) -> None:
     """Whatever the flags and the context, and however hostile its values."""

@@ -22,7 +22,7 @@ from greenroom.evaluation import (
 )
 from greenroom.evaluation.operators import OPERATORS
 
-often = examples(60)
+often = examples(40)
 BOOLEAN = {"on": True, "off": False}
 
 near_misses = st.recursive(

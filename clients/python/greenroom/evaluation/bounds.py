@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from greenroom.evaluation import limits
-from greenroom.evaluation.findings import Finding, Place
+from greenroom.evaluation.findings import Place
 
 _MAYBE_TOO_LONG = limits.MAX_STRING_BYTES // 4  # no character takes more than four bytes
 
@@ -75,10 +75,3 @@ def _text_is_fine(text: str, here: Place) -> bool:
         here.report(f"text longer than {limits.MAX_STRING_BYTES} bytes", "string_bytes", limits.MAX_STRING_BYTES)
         return False
     return True
-
-
-def plain_findings(document: Any) -> list[Finding]:
-    """The findings of `within_bounds` for a document that stands alone."""
-    place = Place([])
-    within_bounds(document, place)
-    return place.found

@@ -42,7 +42,7 @@ def read_condition(document: Any, place: Place) -> Condition:
 
 
 def _parts(document: Any, place: Place) -> tuple[Condition, ...]:
-    parts = read_list(document, place, "clause_values", limits.MAX_CLAUSE_VALUES, may_be_empty=False)
+    parts = read_list(document, place, "condition_parts", limits.MAX_CONDITION_PARTS, may_be_empty=False)
     return tuple(read_condition(part, place.at(index)) for index, part in enumerate(parts))
 
 
@@ -86,7 +86,7 @@ def clauses_of(condition: Condition) -> Iterator[Clause]:
                 yield from clauses_of(part)
         case Not():
             yield from clauses_of(condition.part)
-        case InSegment():
+        case _:  # a segment's clauses are its own
             pass
 
 
@@ -100,5 +100,5 @@ def segments_of(condition: Condition) -> Iterator[str]:
                 yield from segments_of(part)
         case Not():
             yield from segments_of(condition.part)
-        case Clause():
+        case _:
             pass

@@ -156,9 +156,8 @@ def _serve(document: Any, place: Place, outcomes: Outcomes, reason: str, metadat
     return None if variant is None else outcomes.serve(variant, reason, **metadata)
 
 
-def _split(document: Any, place: Place, outcomes: Outcomes, metadata: dict[str, str]) -> Split | None:
-    if read_object(document, place, ("split",), ("bucket_by", "group")) is None:
-        return None
+def _split(document: dict[str, Any], place: Place, outcomes: Outcomes, metadata: dict[str, str]) -> Split:
+    read_object(document, place, ("split",), ("bucket_by", "group"))
     here = place.at("split")
     parts = read_list(document["split"], here, "variants", limits.MAX_VARIANTS, may_be_empty=False)
     total, bounds, evaluations, seen = 0, [], [], set()

@@ -16,7 +16,6 @@ from greenroom.evaluation.model import (
     Condition,
     Evaluation,
     Flag,
-    InSegment,
     Not,
     Prerequisite,
     Rollout,
@@ -162,7 +161,7 @@ class _Teller:
             case Not():
                 part = self._condition(condition.part)
                 return {"not": part, "holds": not part["holds"]}
-            case InSegment():
+            case _:
                 return {"segment": condition.key, "holds": self._segment(condition.key)}
 
     def _segment(self, key: str) -> bool:

@@ -20,7 +20,6 @@ from greenroom.evaluation.model import (
     Condition,
     Configuration,
     Evaluation,
-    InSegment,
     Not,
     Rollout,
     Rule,
@@ -68,7 +67,7 @@ class _Code:
                 return f"({' or '.join(self.condition(part) for part in condition.parts)})"
             case Not():
                 return f"(not {self.condition(condition.part)})"
-            case InSegment():
+            case _:
                 inlined = self._around.inlined(condition.key)
                 if inlined is not None:
                     return self.condition(inlined)
@@ -85,7 +84,7 @@ class _Code:
                     yield from self.attributes(part)
             case Not():
                 yield from self.attributes(condition.part)
-            case InSegment():
+            case _:
                 inlined = self._around.inlined(condition.key)
                 if inlined is not None:
                     yield from self.attributes(inlined)
@@ -162,19 +161,13 @@ def generate_program(configuration: Configuration, around: Surroundings) -> Eval
         return configuration.off
     code = _Code(around)
     unmet = code.prerequisites(configuration)
-    if unmet is not None and not code.source.lines:
-        return unmet
-    rules = [] if unmet is not None else _effective(configuration.rules)
-    last = configuration.fallthrough if unmet is None else unmet
-    if not rules and not code.source.lines and isinstance(last, Evaluation):
+    rules, last = _effective(configuration) if unmet is None else ([], unmet)
+    if isinstance(last, Evaluation) and not rules and not code.source.lines:
         return last
-    if rules and _takes_everybody(rules[0]) and not code.source.lines:
-        serve = rules[0].serve
-        if isinstance(serve, Evaluation):
-            return serve
     _write_rules(code, rules, last)
     code.serve(last, 0)
-    code.source.line(0, f"return {code.source.bind(configuration.key_missing)}")
+    if isinstance(last, Split):
+        code.source.line(0, f"return {code.source.bind(configuration.key_missing)}")
     function: Function = code.source.function()
     return function
 
@@ -190,19 +183,16 @@ def generate_membership(condition: Condition, around: Surroundings) -> Callable[
     return function
 
 
-def _effective(rules: tuple[Rule, ...]) -> list[Rule]:
-    """The rules without those that match nobody, up to one that takes everybody."""
+def _effective(configuration: Configuration) -> tuple[list[Rule], Serve]:
+    """The rules that can match somebody, up to one that takes everybody, and what is served after them."""
     effective: list[Rule] = []
-    for rule in rules:
-        if rule.rollout is None or rule.rollout.percent > 0:
-            effective.append(rule)
-        if _takes_everybody(rule):
-            break
-    return effective
-
-
-def _takes_everybody(rule: Rule) -> bool:
-    return rule.when is None and rule.rollout is None and isinstance(rule.serve, Evaluation)
+    for rule in configuration.rules:
+        if rule.rollout is not None and rule.rollout.percent == 0:
+            continue
+        if rule.when is None and rule.rollout is None and isinstance(rule.serve, Evaluation):
+            return effective, rule.serve
+        effective.append(rule)
+    return effective, configuration.fallthrough
 
 
 def _write_rules(code: _Code, rules: list[Rule], last: Serve) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from greenroom.evaluation.conditions import clauses_of
 from greenroom.evaluation.generate import generate_membership, generate_program
-from greenroom.evaluation.model import AllOf, AnyOf, Clause, Condition, Evaluation, InSegment, Not
+from greenroom.evaluation.model import AllOf, AnyOf, Clause, Condition, Evaluation, Not
 from greenroom.evaluation.snapshot import Bulk, Program, Snapshot
 from greenroom.evaluation.walk import Walk
 
@@ -116,7 +116,7 @@ class _Compiler:
                 return 1 + sum(self._steps_in(part) for part in condition.parts)
             case Not():
                 return 1 + self._steps_in(condition.part)
-            case InSegment():
+            case _:
                 return 1 + self._segment_steps_of(condition.key)
 
     def _segment_steps_of(self, key: str) -> int:

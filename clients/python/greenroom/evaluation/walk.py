@@ -16,7 +16,6 @@ from greenroom.evaluation.model import (
     Condition,
     Evaluation,
     Flag,
-    InSegment,
     Not,
     Rollout,
     Rule,
@@ -107,7 +106,7 @@ class Walk:
                 return any(self.holds(part) for part in condition.parts)
             case Not():
                 return not self.holds(condition.part)
-            case InSegment():
+            case _:
                 return self.segment(condition.key)
 
     def segment(self, key: str) -> bool:
