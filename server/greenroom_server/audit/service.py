@@ -12,14 +12,18 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from greenroom_server.audit.tables import AuditEventRow, AuditHeadRow
 from greenroom_server.audit.wire import AuditEventOut
+from greenroom_server.errors import NotFound
+from greenroom_server.web.codec import write_json
 
 _START = bytes(32)
+_FETCHED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,14 @@ class Event:
 
 async def record(session: AsyncSession, event: Event, now: datetime) -> None:
     """Append the event to its chain. Locks the chain's end until the transaction ends."""
-    await session.execute(
-        insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START).on_conflict_do_nothing()
-    )
-    head = (await session.scalars(select(AuditHeadRow).where(_is(event.chain)).with_for_update())).one()
-    sequence = head.sequence + 1
-    body = orjson.dumps(
+    head = await _locked_head(session, event.chain)
+    if head is None:
+        first = insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START)
+        await session.execute(first.on_conflict_do_nothing())
+        head = await _locked_head(session, event.chain)
+    sequence, previous = head or (0, _START)
+    sequence += 1
+    body = write_json(
         {
             "chain": event.chain,
             "sequence": sequence,
@@ -53,23 +59,29 @@ async def record(session: AsyncSession, event: Event, now: datetime) -> None:
             "target": event.target,
             "changes": list(event.changes),
         }
-    ).decode()
-    digest = hashlib.sha256(head.hash + body.encode()).digest()
-    session.add(
-        AuditEventRow(
-            chain=event.chain,
-            sequence=sequence,
-            at=now,
-            actor=event.actor,
-            action=event.action,
-            target=event.target,
-            body=body,
-            previous_hash=head.hash,
-            hash=digest,
-        )
     )
-    head.sequence, head.hash = sequence, digest
-    await session.flush()
+    row = {
+        "chain": event.chain,
+        "sequence": sequence,
+        "at": now,
+        "actor": event.actor,
+        "action": event.action,
+        "target": event.target,
+        "body": body.decode(),
+        "previous_hash": previous,
+        "hash": _hash(previous, body),
+    }
+    await session.execute(_APPEND, row)
+
+
+# One statement, because every change of anything waits for it.
+_APPEND = text("""
+WITH event AS (
+    INSERT INTO audit_event (chain, sequence, at, actor, action, target, body, previous_hash, hash)
+    VALUES (:chain, :sequence, :at, :actor, :action, :target, :body, :previous_hash, :hash)
+)
+UPDATE audit_head SET sequence = :sequence, hash = :hash WHERE chain = :chain
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +98,74 @@ async def page(
     session: AsyncSession, wanted: EventFilter, *, before: tuple[datetime, str, int] | None, limit: int
 ) -> list[AuditEventOut]:
     """Events, newest first; `before` is the (at, chain, sequence) of the last one on the page before."""
-    place = tuple_(_column("at"), _column("chain"), _column("sequence"))
-    query = select(AuditEventRow).order_by(place.desc()).limit(limit)
+    keys = (col(AuditEventRow.at), col(AuditEventRow.chain), col(AuditEventRow.sequence))
+    query = select(AuditEventRow).order_by(*(key.desc() for key in keys)).limit(limit)
     if wanted.chains is not None:
-        query = query.where(_column("chain").in_(wanted.chains))
-    for name in ("actor", "action", "target"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(_column(name) == value)
+        query = query.where(col(AuditEventRow.chain).in_(wanted.chains))
     if before is not None:
-        query = query.where(place < before)
-    return [_out(row) for row in await session.scalars(query)]
+        query = query.where(tuple_(*keys) < before)
+    return await _events(session, query, wanted)
+
+
+async def page_of_chain(
+    session: AsyncSession, chain: str, wanted: EventFilter, *, before: int | None, limit: int
+) -> list[AuditEventOut]:
+    """Events of one chain, last first; raises `NotFound` if there never was such a chain."""
+    if await session.get(AuditHeadRow, chain) is None:
+        raise NotFound(f"there is no project `{chain}`")
+    sequence = col(AuditEventRow.sequence)
+    query = select(AuditEventRow).where(col(AuditEventRow.chain) == chain).order_by(sequence.desc()).limit(limit)
+    if before is not None:
+        query = query.where(sequence < before)
+    return await _events(session, query, wanted)
 
 
 async def verify(session: AsyncSession, chain: str) -> int | None:
-    """The sequence number of the first event that does not fit its chain, or None if all fit."""
+    """The sequence number of the first event that does not fit its chain, or None if all fit.
+
+    Wants a session that sees one state throughout. Whoever can also rewrite the end of the chain (`audit_head`) is
+    found out only by a copy of that end kept elsewhere.
+    """
     previous, expected = _START, 1
-    rows = await session.stream_scalars(select(AuditEventRow).where(_is_event_of(chain)).order_by(_column("sequence")))
+    table: Any = AuditEventRow
+    columns = table.__table__.columns
+    query = select(*columns).where(columns.chain == chain).order_by(columns.sequence)
+    rows = await session.stream(query.execution_options(yield_per=_FETCHED))
     async for row in rows:
-        digest = hashlib.sha256(previous + row.body.encode()).digest()
-        if row.sequence != expected or row.previous_hash != previous or row.hash != digest:
+        if row.sequence != expected or not _fits(row, previous):
             return expected
-        previous, expected = digest, expected + 1
-    head = await session.get(AuditHeadRow, chain)
-    if head is not None and (head.sequence, head.hash) != (expected - 1, previous):
-        return expected
-    return None
+        previous, expected = row.hash, expected + 1
+    head = await session.get(AuditHeadRow, chain, populate_existing=True)
+    end = (0, _START) if head is None else (head.sequence, head.hash)
+    return None if end == (expected - 1, previous) else expected
+
+
+def _fits(row: Any, previous: bytes) -> bool:
+    """Whether the event follows on the hash before it, and its columns say what its text says."""
+    if row.previous_hash != previous or row.hash != _hash(previous, row.body.encode()):
+        return False
+    said = orjson.loads(row.body)
+    return datetime.fromisoformat(said["at"]) == row.at and all(
+        said[name] == getattr(row, name) for name in ("chain", "sequence", "actor", "action", "target")
+    )
+
+
+def _hash(previous: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(previous + body).digest()
+
+
+async def _locked_head(session: AsyncSession, chain: str) -> tuple[int, bytes] | None:
+    query = select(col(AuditHeadRow.sequence), col(AuditHeadRow.hash)).where(col(AuditHeadRow.chain) == chain)
+    found = (await session.execute(query.with_for_update())).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+async def _events(session: AsyncSession, query: Any, wanted: EventFilter) -> list[AuditEventOut]:
+    for name in ("actor", "action", "target"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(getattr(AuditEventRow, name) == value)
+    return [_out(row) for row in await session.scalars(query)]
 
 
 def _out(row: AuditEventRow) -> AuditEventOut:
@@ -126,15 +180,3 @@ def _out(row: AuditEventRow) -> AuditEventOut:
         hash=row.hash.hex(),
         previous_hash=row.previous_hash.hex(),
     )
-
-
-def _column(name: str) -> Any:
-    return getattr(AuditEventRow, name)
-
-
-def _is(chain: str) -> Any:
-    return AuditHeadRow.chain == chain
-
-
-def _is_event_of(chain: str) -> Any:
-    return AuditEventRow.chain == chain
