@@ -5,12 +5,13 @@ from uuid import UUID
 
 from greenroom_server.access import service
 from greenroom_server.access.principal import Principal
-from greenroom_server.access.wire import SetupIn, TokenIn, TokenOut, WhoamiOut
+from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn, TokenOut, WhoamiOut
 from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.web import pagination
 from greenroom_server.web.call import Call
 from greenroom_server.web.reply import Reply
 from greenroom_server.web.routing import PUBLIC, Route
+from greenroom_server.web.times import moment_of
 
 _TOKENS = "/api/v1/tokens"
 
@@ -21,12 +22,7 @@ def routes(find_environment: service.EnvironmentFinder) -> tuple[Route, ...]:
     async def create_token(call: Call) -> Reply:
         wanted = call.parse(TokenIn)
         created = await service.create_token(call.session, call.principal, wanted, find_environment, call.now)
-        body = created.model_dump(mode="json")
-        # INVARIANT: the text of a token is never stored, so a repeated `Idempotency-Key` does not get it again.
-        again = {**body, "token": ""}
-        if call.dry_run:
-            return Reply(body={"dry_run": True, "changes": [{"op": "add", "path": "", "to": again}], "result": again})
-        return Reply(status=201, body=body, location=f"{_TOKENS}/{created.id}", replay_body=again)
+        return _shown_once(call, created)
 
     return (
         Route("POST", "/api/v1/setup", "set_up", PUBLIC, set_up, writes=True),
@@ -39,8 +35,7 @@ def routes(find_environment: service.EnvironmentFinder) -> tuple[Route, ...]:
 
 
 async def set_up(call: Call) -> Reply:
-    created = await service.set_up(call.session, call.parse(SetupIn), call.now)
-    return Reply(status=201, body=created.model_dump(mode="json"), location=f"{_TOKENS}/{created.id}")
+    return _shown_once(call, await service.set_up(call.session, call.parse(SetupIn), call.now))
 
 
 async def read_whoami(call: Call) -> Reply:
@@ -77,11 +72,20 @@ async def read_token(call: Call) -> Reply:
 
 
 async def revoke_token(call: Call) -> Reply:
-    revoked = await service.revoke_token(call.session, call.principal, _id_of(call.params["token"]), call.now)
+    revoked, changes = await service.revoke_token(call.session, call.principal, _id_of(call.params["token"]), call.now)
     if call.dry_run:
-        changes = [{"op": "replace", "path": "/state", "from": "active", "to": revoked.state}]
-        return Reply(body={"dry_run": True, "changes": changes, "result": _plain(revoked)})
+        return Reply(body={"dry_run": True, "changes": list(changes), "result": _plain(revoked)})
     return Reply(body=_plain(revoked))
+
+
+def _shown_once(call: Call, created: TokenCreated) -> Reply:
+    """The one answer that holds a token's text; a dry run's token never was, so its text is not shown."""
+    body = created.model_dump(mode="json")
+    # INVARIANT: the text of a token is never stored, so a repeated `Idempotency-Key` does not get it again.
+    again = {**body, "token": ""}
+    if call.dry_run:
+        return Reply(body={"dry_run": True, "changes": [{"op": "add", "path": "", "to": again}], "result": again})
+    return Reply(status=201, body=body, location=f"{_TOKENS}/{created.id}", replay_body=again)
 
 
 def _plain(token: TokenOut) -> dict[str, object]:
@@ -97,6 +101,6 @@ def _id_of(text: str) -> UUID:
 
 def _sort_key(created_at: str, token_id: str) -> tuple[datetime, UUID]:
     try:
-        return datetime.fromisoformat(created_at), UUID(token_id)
+        return moment_of(created_at), UUID(token_id)
     except ValueError:
         raise Invalid(errors=[FieldError("cursor", "`cursor` is not one that this list gave out")]) from None

@@ -21,6 +21,8 @@ from greenroom_server.audit.service import Event, record
 from greenroom_server.database.engine import announce
 from greenroom_server.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
 
+Changes = tuple[dict[str, Any], ...]
+
 
 class EnvironmentFinder(Protocol):
     """Supplied by the flags area: where an SDK key belongs."""
@@ -80,6 +82,9 @@ async def create_token(
     """Make a token; its text is in the answer and nowhere else."""
     principal.require_unlimited("making tokens")
     _check(wanted, now)
+    # INVARIANT: the installation's lock comes before the look at the environment, and `revoke_tokens_of` takes it
+    # before it revokes: no key can be made for an environment that is being deleted.
+    await _installation(session, lock=True)
     environment_id = None
     if wanted.project is not None and wanted.environment is not None:
         environment_id = await find_environment(session, wanted.project, wanted.environment)
@@ -110,22 +115,27 @@ async def get_token(session: AsyncSession, token_id: UUID, now: datetime) -> Tok
     return _out(await _token(session, token_id), now)
 
 
-async def revoke_token(session: AsyncSession, principal: Principal, token_id: UUID, now: datetime) -> TokenOut:
+async def revoke_token(
+    session: AsyncSession, principal: Principal, token_id: UUID, now: datetime
+) -> tuple[TokenOut, Changes]:
     """End a token for good. Revoking a revoked one changes nothing. The last valid administrator stays."""
     principal.require_unlimited("revoking tokens")
     await _installation(session, lock=True)
     row = await _token(session, token_id)
-    if row.revoked_at is None:
-        if row.kind == "admin" and row.projects is None and not await _another_admin(session, row.id, now):
-            raise Conflict("this is the last administrator's token: make another one first", code="last_admin")
-        row.revoked_at = now
-        await _bump(session)
-        await record(session, Event("", principal.actor, "token.revoke", _path(row.id)), now)
-    return _out(row, now)
+    if row.revoked_at is not None:
+        return _out(row, now), ()
+    if row.kind == "admin" and row.projects is None and not await _another_admin(session, row.id, now):
+        raise Conflict("this is the last administrator's token: make another one first", code="last_admin")
+    changes = ({"path": "/state", "op": "replace", "from": _out(row, now).state, "to": "revoked"},)
+    row.revoked_at = now
+    await _bump(session)
+    await record(session, Event("", principal.actor, "token.revoke", _path(row.id), changes), now)
+    return _out(row, now), changes
 
 
 async def revoke_tokens_of(session: AsyncSession, environment_ids: Iterable[UUID], now: datetime) -> None:
     """Revoke the SDK keys of environments that are being deleted."""
+    await _installation(session, lock=True)
     await session.execute(
         update(TokenRow)
         .where(_column("environment_id").in_(list(environment_ids)), _column("revoked_at").is_(None))

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from greenroom_server.access.secrets import Kind
+from greenroom_server.web.times import Moment
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 
@@ -31,7 +32,7 @@ class TokenIn(_Closed):
     environments: list[Key] | None = Field(default=None, min_length=1, max_length=100)
     project: Key | None = None
     environment: Key | None = None
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
 
 class TokenOut(_Closed):
