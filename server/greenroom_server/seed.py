@@ -14,8 +14,8 @@ from greenroom_server.access.wire import SetupIn, TokenIn
 from greenroom_server.clock import Clock
 from greenroom_server.database.engine import Database
 from greenroom_server.errors import NotFound
+from greenroom_server.flags.service_import import import_project
 from greenroom_server.flags.service_scope import find_environment_id, get_project
-from greenroom_server.flags.service_transfer import import_project
 from greenroom_server.flags.wire import ProjectDocument
 from greenroom_server.flags.work import Work
 from greenroom_server.web.validation import parse

@@ -30,9 +30,9 @@ def answer(call: Call, outcome: Outcome[Any], *, created_at: str | None = None) 
     return Reply(body=body, etag=etag)
 
 
-def shown(result: Any) -> Reply:
-    """The answer to a read."""
-    return Reply(body=plain(result), etag=etag_of(result.version))
+def shown(result: Any, *, etag_covers_body: bool = True) -> Reply:
+    """The answer to a read; `etag_covers_body` as in `Reply`."""
+    return Reply(body=plain(result), etag=etag_of(result.version), etag_covers_body=etag_covers_body)
 
 
 def _body_of(result: Any) -> Any:

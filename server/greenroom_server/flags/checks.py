@@ -1,16 +1,17 @@
 """The author's checks: what the engine finds wrong, as the errors of this server."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from greenroom.evaluation import Finding, check_condition, check_configuration, check_references, check_variants
+from greenroom.evaluation import Finding, check_condition, check_configuration, check_variants
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.flags.value_schema import check_value_schema
-from greenroom_server.flags.wire import ConfigurationIn, FlagIn
-from greenroom_server.flags.work import plain
+from greenroom_server.flags.wire import FlagIn
 
 _MUST_EXPIRE = frozenset({"release", "experiment"})
 _BOOLEAN = {"on": True, "off": False}
+_MOST_SHOWN = 20
 
 
 def checked_variants(wanted: FlagIn) -> dict[str, Any]:
@@ -38,28 +39,14 @@ def checked_variants(wanted: FlagIn) -> dict[str, Any]:
     return variants
 
 
-def check_configuration_of(wanted: ConfigurationIn, type_: str, variants: Mapping[str, Any], at: str = "") -> None:
-    """Raises `Invalid` or `LimitExceeded`; `at` is the JSON Pointer of the configuration in the request."""
-    refuse(check_configuration(plain(wanted), type=type_, variants=variants), at)
+def check_configuration_of(document: Mapping[str, Any], type_: str, variants: Mapping[str, Any]) -> None:
+    """Raises `Invalid` or `LimitExceeded` for what is wrong with a configuration in itself."""
+    refuse(check_configuration(document, type=type_, variants=variants), "")
 
 
-def check_condition_of(when: Mapping[str, Any], at: str = "/when") -> None:
+def check_condition_of(when: Mapping[str, Any]) -> None:
     """Raises `Invalid` or `LimitExceeded` for a bad condition."""
-    refuse(check_condition(when), at)
-
-
-def check_references_of(flags: Mapping[str, Any], segments: Mapping[str, Any], environment: str) -> None:
-    """Raises `Invalid` if flags and segments of an environment name what is not there, or go in circles."""
-    findings = check_references(flags, segments)
-    refuse(
-        [
-            Finding(
-                finding.pointer, f"{finding.detail} (in environment `{environment}`)", finding.limit, finding.maximum
-            )
-            for finding in findings
-        ],
-        "",
-    )
+    refuse(check_condition(when), "/when")
 
 
 def refuse(findings: Iterable[Finding], at: str, also: Iterable[FieldError] = ()) -> None:
@@ -70,4 +57,14 @@ def refuse(findings: Iterable[Finding], at: str, also: Iterable[FieldError] = ()
             raise LimitExceeded(finding.limit, finding.maximum, field=at + finding.pointer, detail=finding.detail)
     errors = [*also, *(FieldError(at + finding.pointer, finding.detail) for finding in found)]
     if errors:
-        raise Invalid(errors=errors[:20])
+        raise Invalid(errors=errors[:_MOST_SHOWN])
+
+
+@contextmanager
+def under(pointer: str) -> Iterator[None]:
+    """What is refused in this block is refused at `pointer` of a larger document."""
+    try:
+        yield
+    except Invalid as error:
+        error.errors = tuple(FieldError(pointer + one.pointer, one.detail) for one in error.errors)
+        raise

@@ -5,7 +5,8 @@ from typing import get_args
 from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags import service_configurations as configurations
 from greenroom_server.flags import service_flags as service
-from greenroom_server.flags import service_references as references
+from greenroom_server.flags import service_listing as listing
+from greenroom_server.flags import service_uses as uses
 from greenroom_server.flags.answers import answer, shown, work_of
 from greenroom_server.flags.wire import EvaluateIn, FlagIn, Lifecycle, Purpose, RolloutIn
 from greenroom_server.flags.work import plain
@@ -18,7 +19,7 @@ from greenroom_server.web.routing import Route
 async def list_flags(call: Call) -> Reply:
     request = pagination.page_request(call, str)
     query = call.query
-    wanted = service.FlagFilter(
+    wanted = listing.FlagFilter(
         tags=tuple(query.getlist("tag")),
         purpose=_one_of("purpose", query.get("purpose"), get_args(Purpose)),
         owner=query.get("owner"),
@@ -26,7 +27,7 @@ async def list_flags(call: Call) -> Reply:
         text=query.get("text"),
     )
     after = None if request.after is None else request.after[0]
-    rows = await service.page_flags(work_of(call), call.params["project"], wanted, after=after, limit=request.limit + 1)
+    rows = await listing.page_flags(work_of(call), call.params["project"], wanted, after=after, limit=request.limit + 1)
     return Reply(body=pagination.page(rows, request, item=plain, sort_key=lambda row: (row.key,)))
 
 
@@ -37,7 +38,8 @@ async def create_flag(call: Call) -> Reply:
 
 
 async def read_flag(call: Call) -> Reply:
-    return shown(await service.read_flag(work_of(call), call.params["project"], call.params["flag"]))
+    found = await listing.read_flag(work_of(call), call.params["project"], call.params["flag"])
+    return shown(found, etag_covers_body=False)
 
 
 async def update_flag(call: Call) -> Reply:
@@ -58,46 +60,34 @@ async def delete_flag(call: Call) -> Reply:
 
 
 async def read_flag_usage(call: Call) -> Reply:
-    uses = await references.uses_of_flag(work_of(call), call.params["project"], call.params["flag"])
-    return Reply(body={"items": [plain(use) for use in uses]})
+    found = await uses.list_uses_of_flag(work_of(call), call.params["project"], call.params["flag"])
+    return Reply(body={"items": [plain(use) for use in found]})
 
 
 async def read_configuration(call: Call) -> Reply:
-    return shown(await configurations.read_configuration(work_of(call), *_place(call)))
+    return shown(await configurations.read_configuration(work_of(call), _place(call)), etag_covers_body=False)
 
 
 async def update_configuration(call: Call) -> Reply:
-    work = work_of(call)
-    place = await configurations.find_place(work, *_place(call), lock=True)
-    return answer(call, await configurations.update_configuration(work, place, call.json()))
+    return answer(call, await configurations.update_configuration(work_of(call), _place(call), call.json()))
 
 
 async def enable_flag(call: Call) -> Reply:
-    return await _switch(call, enabled=True)
+    return answer(call, await configurations.switch_flag(work_of(call), _place(call), enabled=True))
 
 
 async def disable_flag(call: Call) -> Reply:
-    return await _switch(call, enabled=False)
+    return answer(call, await configurations.switch_flag(work_of(call), _place(call), enabled=False))
 
 
 async def roll_out_flag(call: Call) -> Reply:
-    work, wanted = work_of(call), call.parse(RolloutIn)
-    place = await configurations.find_place(work, *_place(call), lock=True)
-    return answer(call, await configurations.roll_out(work, place, wanted))
+    wanted = call.parse(RolloutIn)
+    return answer(call, await configurations.roll_out(work_of(call), _place(call), wanted))
 
 
 async def explain_flag(call: Call) -> Reply:
     wanted = call.parse(EvaluateIn) if call.body else EvaluateIn()
-    explanation = await configurations.explain_evaluation(
-        work_of(call), *_place(call), context=wanted.context, at=wanted.at
-    )
-    return Reply(body=explanation)
-
-
-async def _switch(call: Call, *, enabled: bool) -> Reply:
-    work = work_of(call)
-    place = await configurations.find_place(work, *_place(call), lock=True)
-    return answer(call, await configurations.switch_flag(work, place, enabled=enabled))
+    return Reply(body=await configurations.explain_evaluation(work_of(call), _place(call), wanted.context, wanted.at))
 
 
 def _place(call: Call) -> tuple[str, str, str]:

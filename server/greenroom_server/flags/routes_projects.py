@@ -1,27 +1,27 @@
 """Routes of projects and environments."""
 
 import asyncio
-from typing import Any
-
-import yaml
 
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
+from greenroom_server.flags import service_copy, service_export, service_import
 from greenroom_server.flags import service_projects as service
-from greenroom_server.flags import service_transfer as transfer
 from greenroom_server.flags.answers import answer, shown, work_of
 from greenroom_server.flags.wire import CopyIn, EnvironmentIn, ProjectDocument, ProjectIn
 from greenroom_server.flags.work import plain
 from greenroom_server.web import pagination
 from greenroom_server.web.call import Call
+from greenroom_server.web.codec import MAX_DEPTH, read_json
 from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.routing import Route
 from greenroom_server.web.validation import parse
-from greenroom_server.web.yaml_codec import read_yaml
+from greenroom_server.web.yaml_codec import read_yaml, write_yaml
 
 YAML = "application/yaml"
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
 MAX_YAML_BYTES = 4 * 1024 * 1024
 MAX_IMPORT_NODES = 2_000_000
+# In the document a configuration stands four levels deeper than in a request of its own.
+MAX_IMPORT_DEPTH = MAX_DEPTH + 4
 
 
 async def list_projects(call: Call) -> Reply:
@@ -62,7 +62,8 @@ async def create_environment(call: Call) -> Reply:
 
 async def read_environment(call: Call) -> Reply:
     work, params = work_of(call), call.params
-    return shown(await service.read_environment(work, params["project"], params["environment"]))
+    found = await service.read_environment(work, params["project"], params["environment"])
+    return shown(found, etag_covers_body=False)
 
 
 async def update_environment(call: Call) -> Reply:
@@ -79,7 +80,7 @@ async def compare_environments(call: Call) -> Reply:
     source = call.query.get("from")
     if not source:
         raise Invalid(errors=[FieldError("from", "`from` is missing: name the environment to compare with")])
-    found = await transfer.compare_environments(
+    found = await service_copy.compare_environments(
         work_of(call), call.params["project"], source, call.params["environment"]
     )
     return Reply(body={"items": [plain(one) for one in found]})
@@ -88,32 +89,35 @@ async def compare_environments(call: Call) -> Reply:
 async def copy_configurations(call: Call) -> Reply:
     work, params = work_of(call), call.params
     wanted = call.parse(CopyIn)
-    return answer(call, await transfer.copy_configurations(work, params["project"], params["environment"], wanted))
+    return answer(call, await service_copy.copy_configurations(work, params["project"], params["environment"], wanted))
 
 
 async def export_project(call: Call) -> Reply:
-    document = plain(await transfer.export_project(work_of(call), call.params["project"]))
     format_ = call.query.get("format", "json")
+    if format_ not in ("json", "yaml"):
+        raise Invalid(errors=[FieldError("format", "`format` is `json` or `yaml`")])
+    document = plain(await service_export.export_project(work_of(call), call.params["project"]))
     if format_ == "json":
         return Reply(body=document)
-    if format_ != "yaml":
-        raise Invalid(errors=[FieldError("format", "`format` is `json` or `yaml`")])
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    return Reply(body=text.encode(), media_type=YAML)
+    return Reply(body=await asyncio.to_thread(write_yaml, document), media_type=YAML)
 
 
 async def import_project(call: Call) -> Reply:
-    # In a thread: a large document takes seconds to read, and other requests must not wait for it.
-    document = await asyncio.to_thread(_document_of, call)
-    return answer(call, await transfer.import_project(work_of(call), parse(ProjectDocument, document)))
+    # In a thread: reading megabytes, of YAML above all, would stop everybody else's requests and streams.
+    document = await asyncio.to_thread(_read_document, call)
+    return answer(call, await service_import.import_project(work_of(call), document))
 
 
-def _document_of(call: Call) -> Any:
-    if call.media_type != YAML:
-        return call.json(nodes=MAX_IMPORT_NODES)
-    if len(call.body) > MAX_YAML_BYTES:
-        raise LimitExceeded("yaml_bytes", MAX_YAML_BYTES, detail="large imports are read as JSON only")
-    return read_yaml(call.body, nodes=MAX_IMPORT_NODES)
+def _read_document(call: Call) -> ProjectDocument:
+    if call.media_type == YAML:
+        if len(call.body) > MAX_YAML_BYTES:
+            raise LimitExceeded("yaml_bytes", MAX_YAML_BYTES, detail="large imports are read as JSON only")
+        document = read_yaml(call.body, nodes=MAX_IMPORT_NODES, depth=MAX_IMPORT_DEPTH)
+    elif call.body:
+        document = read_json(call.body, nodes=MAX_IMPORT_NODES, depth=MAX_IMPORT_DEPTH)
+    else:
+        raise Invalid("the request needs a body")
+    return parse(ProjectDocument, document)
 
 
 _PROJECTS = "/api/v1/projects"

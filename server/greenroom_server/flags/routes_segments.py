@@ -1,7 +1,7 @@
 """Routes of segments."""
 
-from greenroom_server.flags import service_references as references
 from greenroom_server.flags import service_segments as service
+from greenroom_server.flags import service_uses as uses
 from greenroom_server.flags.answers import answer, shown, work_of
 from greenroom_server.flags.wire import SegmentIn
 from greenroom_server.flags.work import plain
@@ -38,8 +38,8 @@ async def delete_segment(call: Call) -> Reply:
 
 
 async def read_segment_usage(call: Call) -> Reply:
-    uses = await references.uses_of_segment(work_of(call), call.params["project"], call.params["segment"])
-    return Reply(body={"items": [plain(use) for use in uses]})
+    found = await uses.list_uses_of_segment(work_of(call), call.params["project"], call.params["segment"])
+    return Reply(body={"items": [plain(use) for use in found]})
 
 
 _SEGMENTS = "/api/v1/projects/{project}/segments"

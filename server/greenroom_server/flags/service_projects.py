@@ -1,14 +1,21 @@
 """The verbs on projects and environments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select
 from sqlmodel import col
 
 from greenroom_server.access.service import revoke_tokens_of
 from greenroom_server.errors import Conflict, LimitExceeded
+from greenroom_server.flags.documents import authored_environment, authored_project
+from greenroom_server.flags.edits import (
+    apply_environment,
+    apply_project,
+    new_environment,
+    new_project,
+)
+from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_scope import (
     bury_key,
@@ -25,7 +32,7 @@ from greenroom_server.flags.tables import (
     ProjectRow,
 )
 from greenroom_server.flags.wire import EnvironmentIn, EnvironmentOut, ProjectIn, ProjectOut
-from greenroom_server.flags.work import Outcome, Work, differences, patched, plain
+from greenroom_server.flags.work import Changes, Out, Outcome, Work, differences, plain
 
 MAX_ENVIRONMENTS = 50
 
@@ -49,38 +56,31 @@ async def create_project(work: Work, wanted: ProjectIn) -> Outcome[ProjectOut]:
     """Raises `Conflict` if the key is taken or buried."""
     work.principal.require_scope(wanted.key, None)
     await require_free_key(work.session, ProjectRow, None, wanted.key)
-    row = ProjectRow(id=uuid4(), **wanted.model_dump(), created_at=work.now, updated_at=work.now)
+    row = new_project(wanted, work.now)
     work.session.add(row)
-    await work.session.flush()
-    return await _noted_project(work, "project.create", None, row)
+    changes = differences(None, plain(wanted))
+    return await _noted(work, row.key, "project.create", project_path(row.key), changes, lambda: project_out(row))
 
 
 async def update_project(work: Work, key: str, patch: Any) -> Outcome[ProjectOut]:
     """Change what people wrote about the project."""
     row = await get_project(work.session, key, lock=True)
     work.check_version(row.version)
-    return await replace_project(work, row, patched(ProjectIn, plain(authored_project(row)), patch))
-
-
-async def replace_project(work: Work, row: ProjectRow, wanted: ProjectIn) -> Outcome[ProjectOut]:
-    """Make the project what is wanted. Needs the lock."""
-    before = plain(project_out(row))
-    row.name, row.description = wanted.name, wanted.description
-    return await _noted_project(work, "project.update", before, row)
+    changes = apply_project(row, patched(ProjectIn, plain(authored_project(row)), patch), work.now)
+    return await _noted(work, row.key, "project.update", project_path(row.key), changes, lambda: project_out(row))
 
 
 async def delete_project(work: Work, key: str) -> Outcome[None]:
     """Delete the project with all it holds; its SDK keys are revoked and its key is buried."""
     row = await get_project(work.session, key, lock=True)
     work.check_version(row.version)
-    before = plain(project_out(row))
+    changes = differences(plain(authored_project(row)), None)
     owned = await environments_of(work.session, row)
     await revoke_tokens_of(work.session, [environment.id for environment in owned], work.now)
     bury_key(work, ProjectRow, None, key)
     await work.session.flush()
     await work.session.execute(delete(ProjectRow).where(col(ProjectRow.id) == row.id))
-    changes = differences(before, None)
-    await work.note(key, "project.delete", f"/api/v1/projects/{key}", changes)
+    await work.note(key, "project.delete", project_path(key), changes)
     return Outcome(None, changes)
 
 
@@ -104,20 +104,13 @@ async def create_environment(work: Work, project_key: str, wanted: EnvironmentIn
     if len(others) >= MAX_ENVIRONMENTS:
         raise LimitExceeded("environments_per_project", MAX_ENVIRONMENTS)
     await require_free_key(work.session, EnvironmentRow, project, wanted.key)
-    row = EnvironmentRow(
-        id=uuid4(),
-        project_id=project.id,
-        **wanted.model_dump(exclude={"position"}),
-        position=len(others),
-        published_at=work.now,
-        created_at=work.now,
-        updated_at=work.now,
-    )
+    row = new_environment(project.id, others, wanted, work.now)
     work.session.add(row)
-    _arrange(others, row, len(others) if wanted.position is None else wanted.position)
     await work.session.flush()
-    await _add_dark_configurations(work, project.id, row)
-    return await _noted_environment(work, project, "environment.create", None, row)
+    await _add_dark_configurations(work, project, row)
+    changes = differences(None, plain(authored_environment(row)))
+    path = environment_path(project.key, row.key)
+    return await _noted(work, project.key, "environment.create", path, changes, lambda: environment_out(row))
 
 
 async def update_environment(work: Work, project_key: str, key: str, patch: Any) -> Outcome[EnvironmentOut]:
@@ -125,21 +118,10 @@ async def update_environment(work: Work, project_key: str, key: str, patch: Any)
     project = await get_project(work.session, project_key, lock=True)
     row = await get_environment(work.session, project, key)
     work.check_version(row.version)
-    return await replace_environment(
-        work, project, row, patched(EnvironmentIn, plain(authored_environment(row)), patch)
-    )
-
-
-async def replace_environment(
-    work: Work, project: ProjectRow, row: EnvironmentRow, wanted: EnvironmentIn
-) -> Outcome[EnvironmentOut]:
-    """Make the environment what is wanted. Needs the project's lock."""
-    before = plain(environment_out(row))
-    row.name, row.tier, row.production_like = wanted.name, wanted.tier, wanted.production_like
-    if wanted.position is not None and wanted.position != row.position:
-        others = [other for other in await environments_of(work.session, project) if other.id != row.id]
-        _arrange(others, row, wanted.position)
-    return await _noted_environment(work, project, "environment.update", before, row)
+    wanted = patched(EnvironmentIn, plain(authored_environment(row)), patch)
+    changes = apply_environment(row, await environments_of(work.session, project), wanted, work.now)
+    path = environment_path(project.key, row.key)
+    return await _noted(work, project.key, "environment.update", path, changes, lambda: environment_out(row))
 
 
 async def delete_environment(work: Work, project_key: str, key: str) -> Outcome[None]:
@@ -163,7 +145,7 @@ async def delete_environment(work: Work, project_key: str, key: str) -> Outcome[
     flag_key = (await work.session.scalars(enabled)).first()
     if flag_key is not None:
         raise Conflict(f"flag `{flag_key}` is on in `{key}`: switch the flags off first", code="environment_in_use")
-    before = plain(environment_out(row))
+    changes = differences(plain(authored_environment(row)), None)
     others = [other for other in await environments_of(work.session, project) if other.id != row.id]
     await revoke_tokens_of(work.session, [row.id], work.now)
     bury_key(work, EnvironmentRow, project, key)
@@ -171,17 +153,8 @@ async def delete_environment(work: Work, project_key: str, key: str) -> Outcome[
     await work.session.execute(delete(EnvironmentRow).where(col(EnvironmentRow.id) == row.id))
     for position, other in enumerate(others):
         other.position = position
-    changes = differences(before, None)
     await work.note(project_key, "environment.delete", environment_path(project_key, key), changes)
     return Outcome(None, changes)
-
-
-def authored_project(row: ProjectRow) -> ProjectIn:
-    return ProjectIn.model_validate(row.model_dump(include=set(ProjectIn.model_fields)))
-
-
-def authored_environment(row: EnvironmentRow) -> EnvironmentIn:
-    return EnvironmentIn.model_validate(row.model_dump(include=set(EnvironmentIn.model_fields)))
 
 
 def project_out(row: ProjectRow) -> ProjectOut:
@@ -192,46 +165,25 @@ def environment_out(row: EnvironmentRow) -> EnvironmentOut:
     return EnvironmentOut.model_validate(row.model_dump(exclude={"id", "project_id"}))
 
 
+def project_path(key: str) -> str:
+    return f"/api/v1/projects/{key}"
+
+
 def environment_path(project_key: str, key: str) -> str:
-    return f"/api/v1/projects/{project_key}/environments/{key}"
+    return f"{project_path(project_key)}/environments/{key}"
 
 
-def _arrange(others: Sequence[EnvironmentRow], row: EnvironmentRow, position: int) -> None:
-    """Put `row` at `position` among the others, which keep their order."""
-    order = list(others)
-    order.insert(min(position, len(order)), row)
-    for place, environment in enumerate(order):
-        environment.position = place
+async def _add_dark_configurations(work: Work, project: ProjectRow, environment: EnvironmentRow) -> None:
+    flags = list(await work.session.scalars(select(FlagRow).where(col(FlagRow.project_id) == project.id)))
+    rows = {flag.key: [dark_configuration(flag, environment, work.now)] for flag in flags}
+    work.session.add_all(row for of_flag in rows.values() for row in of_flag)
+    await publish(work, [environment], flags=rows)
 
 
-async def _add_dark_configurations(work: Work, project_id: UUID, environment: EnvironmentRow) -> None:
-    flags = list(await work.session.scalars(select(FlagRow).where(col(FlagRow.project_id) == project_id)))
-    for flag in flags:
-        work.session.add(dark_configuration(flag, environment, work.now))
-    await work.session.flush()
-    if flags:
-        await publish(work, [environment], flag_keys=[flag.key for flag in flags])
-
-
-async def _noted_project(
-    work: Work, action: str, before: dict[str, Any] | None, row: ProjectRow
-) -> Outcome[ProjectOut]:
-    changes = differences(before, plain(project_out(row)))
-    if changes and before is not None:
-        row.version, row.updated_at = row.version + 1, work.now
+async def _noted(
+    work: Work, chain: str, action: str, path: str, changes: Changes, result: Callable[[], Out]
+) -> Outcome[Out]:
     await work.session.flush()
     if changes:
-        await work.note(row.key, action, f"/api/v1/projects/{row.key}", changes)
-    return Outcome(project_out(row), changes)
-
-
-async def _noted_environment(
-    work: Work, project: ProjectRow, action: str, before: dict[str, Any] | None, row: EnvironmentRow
-) -> Outcome[EnvironmentOut]:
-    changes = differences(before, plain(environment_out(row)))
-    if changes and before is not None:
-        row.version, row.updated_at = row.version + 1, work.now
-    await work.session.flush()
-    if changes:
-        await work.note(project.key, action, environment_path(project.key, row.key), changes)
-    return Outcome(environment_out(row), changes)
+        await work.note(chain, action, path, changes)
+    return Outcome(result(), changes)

@@ -4,19 +4,19 @@ INVARIANT: a revision is taken from the environment's row under its project's lo
 that it numbers. A sequence or a clock would let a late commit slip behind a reader for ever.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from greenroom.evaluation import limits
 from greenroom_server.database.engine import announce
 from greenroom_server.errors import LimitExceeded
+from greenroom_server.flags.documents import flag_document, moment, segment_document
 from greenroom_server.flags.tables import (
     ChangeRow,
     ConfigurationRow,
@@ -47,52 +47,47 @@ async def publish(
     work: Work,
     environments: Iterable[EnvironmentRow],
     *,
-    flag_keys: Collection[str] = (),
+    flags: Mapping[str, Collection[ConfigurationRow]] | None = None,
     segment_keys: Collection[str] = (),
+    may_grow: bool = True,
 ) -> None:
     """Give each environment its next revision, saying which flags and segments it touches, put or removed.
 
-    Raises `LimitExceeded` when an environment's snapshot would grow past what SDKs take. In a batch, only remembers.
+    `flags` has the touched configurations by flag key; those of other environments are passed over. Raises
+    `LimitExceeded` when an environment's snapshot would grow past what SDKs take.
     """
     for environment in environments:
-        if work.batch is not None:
-            work.batch.flags.setdefault(environment.id, set()).update(flag_keys)
-            work.batch.segments.setdefault(environment.id, set()).update(segment_keys)
-        else:
-            await _next_revision(work, environment, flag_keys, segment_keys)
-    if work.batch is None:
-        await announce(work.session)
+        await publish_one(work, environment, flags=flags or {}, segment_keys=segment_keys, may_grow=may_grow)
+    await announce(work.session)
 
 
-async def _next_revision(
-    work: Work, environment: EnvironmentRow, flag_keys: Collection[str], segment_keys: Collection[str]
+async def publish_one(
+    work: Work,
+    environment: EnvironmentRow,
+    *,
+    flags: Mapping[str, Collection[ConfigurationRow]],
+    segment_keys: Collection[str] = (),
+    may_grow: bool = True,
 ) -> None:
+    """`publish` for one environment, without the announcement, which one transaction needs only once."""
     environment.revision += 1
     environment.published_at = work.now
     work.session.add(
         ChangeRow(
             environment_id=environment.id,
             revision=environment.revision,
-            flags=sorted(flag_keys),
+            flags=sorted(flags),
             segments=sorted(segment_keys),
         )
     )
+    for rows in flags.values():
+        for row in rows:
+            if row.environment_id == environment.id:
+                row.served_revision = environment.revision
     await work.session.flush()
-    if flag_keys:
-        touched = select(col(FlagRow.id)).where(
-            col(FlagRow.project_id) == environment.project_id, col(FlagRow.key).in_(list(flag_keys))
-        )
-        await work.session.execute(
-            update(ConfigurationRow)
-            .where(
-                col(ConfigurationRow.environment_id) == environment.id,
-                col(ConfigurationRow.flag_id).in_(touched),
-            )
-            .values(served_revision=environment.revision)
-            .execution_options(synchronize_session=False)
-        )
     await _prune(work.session, environment)
-    await _check_size(work.session, environment)
+    if may_grow:
+        await _check_size(work.session, environment)
 
 
 async def environments(session: AsyncSession) -> list[EnvironmentRef]:
@@ -144,12 +139,29 @@ async def load_environment(session: AsyncSession, environment_id: UUID) -> dict[
         return None
     environment, project = found
     return {
-        "schema": SCHEMA,
-        "project": project.key,
-        "environment": environment.key,
+        **_envelope(project, environment),
         "revision": environment.revision,
-        "published_at": moment(environment.published_at),
         "flags": await flag_documents(session, environment),
+        "segments": await segment_documents(session, project.id),
+    }
+
+
+async def load_part(
+    session: AsyncSession, project: ProjectRow, environment: EnvironmentRow, flag_key: str
+) -> dict[str, Any]:
+    """The part of the environment's snapshot document that evaluating one flag takes."""
+    flags: dict[str, dict[str, Any]] = {}
+    asked: set[str] = set()
+    wanted = {flag_key}
+    while wanted:
+        asked |= wanted
+        found = await flag_documents(session, environment, wanted)
+        flags |= found
+        wanted = {one["flag"] for document in found.values() for one in document["prerequisites"]} - asked
+    return {
+        **_envelope(project, environment),
+        "revision": environment.revision,
+        "flags": flags,
         "segments": await segment_documents(session, project.id),
     }
 
@@ -175,12 +187,9 @@ async def load_change(session: AsyncSession, environment_id: UUID, since: int) -
     put_flags = await flag_documents(session, environment, flag_keys)
     put_segments = await segment_documents(session, project.id, segment_keys)
     return {
-        "schema": SCHEMA,
-        "project": project.key,
-        "environment": environment.key,
+        **_envelope(project, environment),
         "from": since,
         "to": environment.revision,
-        "published_at": moment(environment.published_at),
         "flags": {"put": put_flags, "removed": sorted(flag_keys - put_flags.keys())},
         "segments": {"put": put_segments, "removed": sorted(segment_keys - put_segments.keys())},
     }
@@ -216,31 +225,13 @@ async def segment_documents(
     return {row.key: segment_document(row) for row in await session.scalars(query)}
 
 
-def flag_document(flag: FlagRow, configuration: ConfigurationRow) -> dict[str, Any]:
-    """One flag as a snapshot has it; `version` is the revision at which what it serves last changed."""
+def _envelope(project: ProjectRow, environment: EnvironmentRow) -> dict[str, Any]:
     return {
-        "key": flag.key,
-        "type": flag.type,
-        "variants": flag.variants,
-        "client_visible": flag.client_visible,
-        "track_exposures": flag.track_exposures,
-        "version": configuration.served_revision,
-        "enabled": configuration.enabled,
-        "off_variant": configuration.off_variant,
-        "prerequisites": configuration.prerequisites,
-        "rules": configuration.rules,
-        "fallthrough": configuration.fallthrough,
+        "schema": SCHEMA,
+        "project": project.key,
+        "environment": environment.key,
+        "published_at": moment(environment.published_at),
     }
-
-
-def segment_document(row: SegmentRow) -> dict[str, Any]:
-    """One segment as a snapshot has it."""
-    return {"key": row.key, "when": row.when, "version": row.version}
-
-
-def moment(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def _environment(session: AsyncSession, environment_id: UUID) -> tuple[EnvironmentRow, ProjectRow] | None:
@@ -263,21 +254,25 @@ async def _prune(session: AsyncSession, environment: EnvironmentRow) -> None:
 
 async def _check_size(session: AsyncSession, environment: EnvironmentRow) -> None:
     flags = (
-        select(func.coalesce(func.sum(col(ConfigurationRow.document_bytes)), 0), func.count())
+        select(func.coalesce(func.sum(col(ConfigurationRow.document_bytes)), 0).label("bytes"), func.count().label("n"))
         .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
         .where(col(ConfigurationRow.environment_id) == environment.id, col(FlagRow.archived_at).is_(None))
+        .subquery()
     )
     segments = select(func.coalesce(func.sum(col(SegmentRow.document_bytes)), 0)).where(
         col(SegmentRow.project_id) == environment.project_id
     )
-    flag_bytes, count = (await session.execute(flags)).one()
-    segment_bytes = (await session.execute(segments)).scalar_one()
+    count, size = (await session.execute(select(flags.c.n, flags.c.bytes + segments.scalar_subquery()))).one()
     if count > limits.MAX_FLAGS:
-        raise LimitExceeded("flags_per_environment", limits.MAX_FLAGS)
-    if flag_bytes + segment_bytes + _ENVELOPE_BYTES > limits.MAX_SNAPSHOT_BYTES:
+        raise LimitExceeded(
+            "flags_per_environment",
+            limits.MAX_FLAGS,
+            detail=f"a project is limited to {limits.MAX_FLAGS} flags that are not archived",
+        )
+    if size + _ENVELOPE_BYTES > limits.MAX_SNAPSHOT_BYTES:
         raise LimitExceeded(
             "snapshot_bytes",
             limits.MAX_SNAPSHOT_BYTES,
-            detail=f"the snapshot of `{environment.key}` would grow past {limits.MAX_SNAPSHOT_BYTES} bytes: "
+            detail=f"the snapshot of an environment is limited to {limits.MAX_SNAPSHOT_BYTES} bytes: "
             "archive flags, or make segments and rules smaller",
         )

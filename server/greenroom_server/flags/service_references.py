@@ -1,101 +1,178 @@
-"""Who uses whom: flags name segments and prerequisite flags, segments name segments."""
+"""Who names whom: flags name segments and prerequisite flags, segments name segments.
 
-from collections.abc import Iterator, Mapping
+Documents are stored as the compact JSON that `write_json` makes, so a key that is named can be searched for as text
+before anything is read.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from greenroom_server.errors import Conflict
-from greenroom_server.flags.checks import check_references_of
-from greenroom_server.flags.service_publish import flag_documents, segment_documents
-from greenroom_server.flags.service_scope import environments_of, get_flag, get_project, get_segment
-from greenroom_server.flags.tables import EnvironmentRow, ProjectRow
-from greenroom_server.flags.wire import Use
+from sqlalchemy import Text, cast, func, select
+from sqlmodel import col
+
+from greenroom.evaluation import Finding, check_references
+from greenroom_server.flags.checks import refuse
+from greenroom_server.flags.service_scope import Stock, column
+from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
 from greenroom_server.flags.work import Work
 
 
-async def check_references_in(work: Work, project: ProjectRow, environment: EnvironmentRow) -> None:
-    """Raises `Invalid` if what the environment serves names what is not there, or goes in circles.
+async def check_flag_references(
+    work: Work,
+    project: ProjectRow,
+    flag: FlagRow,
+    served: Sequence[tuple[EnvironmentRow, ConfigurationRow]],
+    *,
+    own: str | None = None,
+) -> None:
+    """Raises `Invalid` if what the flag names is not there, if it now closes a circle or a too long chain, or if
+    another flag needs a variant that it no longer has.
 
-    In a batch, only remembers that this is to be done at its end.
+    Pointers that begin with `own` are told relative to it, others in words.
     """
-    if work.batch is not None:
-        work.batch.is_to_check = True
+    naming = await _naming_flags(work, project)
+    for environment, row in served:
+        named: dict[str, dict[str, Any]] = {
+            key: {"prerequisites": found} for key, found in naming.get(environment.id, {}).items()
+        }
+        named[flag.key] = {"prerequisites": row.prerequisites, "rules": row.rules}
+        await _check(work, project, named, environment, own)
+
+
+async def check_segment_references(work: Work, project: ProjectRow, segment: SegmentRow) -> None:
+    """Raises `Invalid` if segments name what is not there, or each other in a circle or a too long chain."""
+    if not list(segments_in(segment.when)):
         return
-    await work.session.flush()
-    flags = await flag_documents(work.session, environment)
-    segments = await segment_documents(work.session, project.id)
-    check_references_of(flags, segments, environment.key)
+    of_project = col(SegmentRow.project_id) == project.id
+    keys = await work.session.scalars(select(col(SegmentRow.key)).where(of_project))
+    documents: dict[str, Any] = {key: {} for key in keys}
+    naming = select(col(SegmentRow.key), col(SegmentRow.when)).where(
+        of_project, _mentions(SegmentRow.when, '"segment":')
+    )
+    documents |= {key: {"when": when} for key, when in (await work.session.execute(naming)).tuples()}
+    _refuse(work, check_references({}, documents), None, f"/segments/{segment.key}")
 
 
-async def check_project_references(work: Work, project: ProjectRow) -> None:
-    """`check_references_in` every environment."""
-    for environment in await environments_of(work.session, project):
-        await check_references_in(work, project, environment)
+def check_stock_references(work: Work, stock: Stock) -> None:
+    """Raises `Invalid` if anything in the project names what is not there, or goes in circles."""
+    segments = {key: {"when": row.when} for key, row in stock.segments.items()}
+    served = [flag for flag in stock.flags.values() if flag.archived_at is None]
+    for environment in stock.environments:
+        documents = {}
+        for flag in served:
+            row = stock.configuration(flag, environment)
+            documents[flag.key] = {"variants": flag.variants, "prerequisites": row.prerequisites, "rules": row.rules}
+        _refuse(work, check_references(documents, segments), environment, None)
 
 
-async def uses_of_segment(work: Work, project_key: str, key: str) -> list[Use]:
-    """Where the segment is used: by flags in each environment, and by other segments."""
-    project = await get_project(work.session, project_key)
-    await get_segment(work.session, project, key)
-    return await _uses_of_segment(work, project, key)
+async def uses_of_segment(
+    work: Work, project: ProjectRow, key: str
+) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
+    """The configurations that name the segment themselves, archived flags' too; first stage first."""
+    return await _configurations(work, project, "rules", f'"segment":"{key}"')
 
 
-async def uses_of_flag(work: Work, project_key: str, key: str) -> list[Use]:
-    """Where the flag is a prerequisite."""
-    project = await get_project(work.session, project_key)
-    await get_flag(work.session, project, key)
-    return await _uses_of_flag(work, project, key)
+async def uses_of_flag(
+    work: Work, project: ProjectRow, key: str
+) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
+    """The configurations that have the flag as a prerequisite, archived flags' too; first stage first."""
+    found = await _configurations(work, project, "prerequisites", f'"flag":"{key}"')
+    return [use for use in found if any(one["flag"] == key for one in use[2].prerequisites)]
 
 
-async def require_unused_segment(work: Work, project: ProjectRow, key: str) -> None:
-    """Raises `Conflict` if a flag or segment names the segment."""
-    _require_none(f"segment `{key}`", await _uses_of_segment(work, project, key))
+async def segments_naming(work: Work, project: ProjectRow, key: str) -> list[SegmentRow]:
+    """The segments that name the segment themselves."""
+    query = select(SegmentRow).where(
+        col(SegmentRow.project_id) == project.id, _mentions(SegmentRow.when, f'"segment":"{key}"')
+    )
+    rows = await work.session.scalars(query.order_by(col(SegmentRow.key)))
+    return [row for row in rows if any(name == key for name, _ in segments_in(row.when))]
 
 
-async def require_unused_flag(work: Work, project: ProjectRow, key: str) -> None:
-    """Raises `Conflict` if the flag is a prerequisite of another."""
-    _require_none(f"flag `{key}`", await _uses_of_flag(work, project, key))
-
-
-def _require_none(what: str, uses: list[Use]) -> None:
-    if uses:
-        use = uses[0]
-        by = f"segment `{use.segment}`" if use.flag is None else f"flag `{use.flag}` in `{use.environment}`"
-        raise Conflict(f"{what} is used by {by}", code="in_use")
-
-
-async def _uses_of_segment(work: Work, project: ProjectRow, key: str) -> list[Use]:
-    uses = []
-    for other, document in (await segment_documents(work.session, project.id)).items():
-        uses += [
-            Use(flag=None, environment=None, segment=other, pointer=pointer)
-            for pointer in _segment_pointers(document["when"], key, "/when")
-        ]
-    for environment in await environments_of(work.session, project):
-        for flag_key, document in (await flag_documents(work.session, environment)).items():
-            uses += [
-                Use(flag=flag_key, environment=environment.key, segment=None, pointer=pointer)
-                for index, rule in enumerate(document["rules"])
-                for pointer in _segment_pointers(rule.get("when"), key, f"/rules/{index}/when")
-            ]
-    return uses
-
-
-async def _uses_of_flag(work: Work, project: ProjectRow, key: str) -> list[Use]:
-    return [
-        Use(flag=flag_key, environment=environment.key, segment=None, pointer=f"/prerequisites/{index}")
-        for environment in await environments_of(work.session, project)
-        for flag_key, document in (await flag_documents(work.session, environment)).items()
-        for index, prerequisite in enumerate(document["prerequisites"])
-        if prerequisite["flag"] == key
-    ]
-
-
-def _segment_pointers(condition: Any, key: str, at: str) -> Iterator[str]:
+def segments_in(condition: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """The keys of the segments that a condition names, each with its JSON Pointer."""
     if not isinstance(condition, Mapping):
         return
-    if condition.get("segment") == key:
-        yield f"{at}/segment"
+    if isinstance(condition.get("segment"), str):
+        yield condition["segment"], f"{at}/segment"
     for group in ("all", "any"):
-        for index, part in enumerate(condition.get(group, ())):
-            yield from _segment_pointers(part, key, f"{at}/{group}/{index}")
-    yield from _segment_pointers(condition.get("not"), key, f"{at}/not")
+        parts = condition.get(group)
+        for index, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from segments_in(part, f"{at}/{group}/{index}")
+    yield from segments_in(condition.get("not"), f"{at}/not")
+
+
+def segments_in_rules(rules: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The keys of the segments that rules name."""
+    return {key for rule in rules for key, _ in segments_in(rule.get("when"))}
+
+
+async def _check(
+    work: Work, project: ProjectRow, documents: dict[str, dict[str, Any]], environment: EnvironmentRow, own: str | None
+) -> None:
+    named = {one["flag"] for document in documents.values() for one in document["prerequisites"]} | documents.keys()
+    query = select(col(FlagRow.key), col(FlagRow.variants)).where(
+        col(FlagRow.project_id) == project.id, col(FlagRow.key).in_(named), col(FlagRow.archived_at).is_(None)
+    )
+    known: dict[str, Any] = dict((await work.session.execute(query)).tuples().all())
+    flags = {key: {**documents.get(key, {}), "variants": variants} for key, variants in known.items()}
+    names = {key for document in documents.values() for key in segments_in_rules(document.get("rules", ()))}
+    segments: dict[str, dict[str, Any]] = {}
+    if names:
+        there = select(col(SegmentRow.key)).where(
+            col(SegmentRow.project_id) == project.id, col(SegmentRow.key).in_(names)
+        )
+        segments = {key: {} for key in await work.session.scalars(there)}
+    _refuse(work, check_references(flags, segments), environment, own)
+
+
+async def _naming_flags(work: Work, project: ProjectRow) -> dict[Any, dict[str, list[dict[str, Any]]]]:
+    """The prerequisites of all flags that have any, by environment and flag."""
+    query = (
+        select(col(ConfigurationRow.environment_id), col(FlagRow.key), col(ConfigurationRow.prerequisites))
+        .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
+        .where(
+            col(FlagRow.project_id) == project.id,
+            col(FlagRow.archived_at).is_(None),
+            cast(col(ConfigurationRow.prerequisites), Text) != "[]",
+        )
+    )
+    found: dict[Any, dict[str, list[dict[str, Any]]]] = {}
+    for environment_id, key, prerequisites in (await work.session.execute(query)).tuples():
+        found.setdefault(environment_id, {})[key] = prerequisites
+    return found
+
+
+async def _configurations(
+    work: Work, project: ProjectRow, name: str, text: str
+) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
+    query = (
+        select(FlagRow, EnvironmentRow, ConfigurationRow)
+        .join(ConfigurationRow, col(ConfigurationRow.flag_id) == col(FlagRow.id))
+        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
+        .where(col(FlagRow.project_id) == project.id, _mentions(column(ConfigurationRow, name), text))
+        .order_by(col(EnvironmentRow.position), col(FlagRow.key))
+    )
+    return list((await work.session.execute(query)).tuples())
+
+
+def _mentions(document: Any, text: str) -> Any:
+    return func.strpos(cast(document, Text), text) > 0
+
+
+def _refuse(work: Work, findings: Iterable[Finding], environment: EnvironmentRow | None, own: str | None) -> None:
+    """Raise what was found; pointers into `own`, the thing that is being changed, are relative to it."""
+    where = ""
+    if environment is not None:
+        seen = work.principal.sees_environment(environment.key)
+        where = f" (in environment `{environment.key}`)" if seen else " (in another environment)"
+    told = []
+    for finding in findings:
+        pointer, detail = finding.pointer, finding.detail + where
+        if own is not None and (pointer == own or pointer.startswith(f"{own}/")):
+            pointer = pointer[len(own) :]
+        else:
+            noun, key = pointer.split("/")[1:3]
+            pointer, detail = "", f"{noun.removesuffix('s')} `{key}`: {detail}"
+        told.append(Finding(pointer, detail, finding.limit, finding.maximum))
+    refuse(told, "")

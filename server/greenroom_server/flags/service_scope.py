@@ -1,6 +1,7 @@
 """Finding rows by the keys that users know. Whoever may not see a thing was told `NotFound` before it gets here."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -56,16 +57,64 @@ async def get_segment(session: AsyncSession, project: ProjectRow, key: str) -> S
     return row
 
 
-async def get_configuration(session: AsyncSession, flag: FlagRow, environment: EnvironmentRow) -> ConfigurationRow:
-    row = await session.get(ConfigurationRow, (flag.id, environment.id))
-    if row is None:
-        raise NotFound(f"flag `{flag.key}` has no configuration in `{environment.key}`")
-    return row
-
-
 async def configurations_of(session: AsyncSession, flag_ids: Iterable[UUID]) -> list[ConfigurationRow]:
     query = select(ConfigurationRow).where(col(ConfigurationRow.flag_id).in_(list(flag_ids)))
     return list(await session.scalars(query))
+
+
+async def find_place(
+    session: AsyncSession, project: ProjectRow, environment_key: str, key: str
+) -> tuple[EnvironmentRow, FlagRow, ConfigurationRow]:
+    """The rows behind a configuration's path; raises `NotFound` naming what is not there."""
+    query = (
+        select(EnvironmentRow, FlagRow, ConfigurationRow)
+        .join(ConfigurationRow, col(ConfigurationRow.environment_id) == col(EnvironmentRow.id))
+        .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
+        .where(
+            col(EnvironmentRow.project_id) == project.id,
+            col(EnvironmentRow.key) == environment_key,
+            col(FlagRow.project_id) == project.id,
+            col(FlagRow.key) == key,
+        )
+    )
+    found = (await session.execute(query)).tuples().one_or_none()
+    if found is None:
+        await get_environment(session, project, environment_key)
+        await get_flag(session, project, key)
+        raise NotFound(f"flag `{key}` has no configuration in `{environment_key}`")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """All that a project holds, for verbs that reach over all of it. `configurations` by flag id and environment id."""
+
+    project: ProjectRow
+    environments: list[EnvironmentRow]
+    flags: dict[str, FlagRow]
+    segments: dict[str, SegmentRow]
+    configurations: dict[tuple[UUID, UUID], ConfigurationRow]
+
+    def configuration(self, flag: FlagRow, environment: EnvironmentRow) -> ConfigurationRow:
+        return self.configurations[flag.id, environment.id]
+
+
+async def stock_of(session: AsyncSession, project: ProjectRow) -> Stock:
+    """The project's whole contents, archived flags too; flags and segments in the order of their keys."""
+    flags = select(FlagRow).where(col(FlagRow.project_id) == project.id).order_by(col(FlagRow.key))
+    segments = select(SegmentRow).where(col(SegmentRow.project_id) == project.id).order_by(col(SegmentRow.key))
+    configurations = (
+        select(ConfigurationRow)
+        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
+        .where(col(EnvironmentRow.project_id) == project.id)
+    )
+    return Stock(
+        project,
+        await environments_of(session, project),
+        {row.key: row for row in await session.scalars(flags)},
+        {row.key: row for row in await session.scalars(segments)},
+        {(row.flag_id, row.environment_id): row for row in await session.scalars(configurations)},
+    )
 
 
 async def find_environment_id(session: AsyncSession, project_key: str, environment_key: str) -> UUID | None:
@@ -87,12 +136,29 @@ async def require_free_key(session: AsyncSession, row: type[Any], project: Proje
         query = query.where(column(row, "project_id") == project.id)
     if (await session.scalars(query)).first() is not None:
         raise Conflict(f"there is a {noun} `{key}` already", code="key_taken")
-    if await session.get(TombstoneRow, (_scope(project), noun, key)) is not None:
-        raise Conflict(
-            f"the key `{key}` belonged to a {noun} that was deleted, and old code may still ask for it: "
-            "it is never given out again",
-            code="key_buried",
-        )
+    if key in await buried_among(session, row, project, [key]):
+        raise buried(row, key)
+
+
+async def buried_among(
+    session: AsyncSession, row: type[Any], project: ProjectRow | None, keys: Iterable[str]
+) -> set[str]:
+    """Which of the keys are buried."""
+    query = select(col(TombstoneRow.key)).where(
+        col(TombstoneRow.scope) == _scope(project),
+        col(TombstoneRow.kind) == _NOUNS[row],
+        col(TombstoneRow.key).in_(list(keys)),
+    )
+    return set(await session.scalars(query))
+
+
+def buried(row: type[Any], key: str) -> Conflict:
+    """What is said about a buried key."""
+    return Conflict(
+        f"the key `{key}` belonged to a {_NOUNS[row]} that was deleted, and old code may still ask for it: "
+        "it is never given out again",
+        code="key_buried",
+    )
 
 
 def bury_key(work: Work, row: type[Any], project: ProjectRow | None, key: str) -> None:

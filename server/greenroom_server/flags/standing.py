@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import Select, and_, case, func, select, true
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col
 
-from greenroom_server.flags.service_publish import flag_document
+from greenroom.evaluation import limits
+from greenroom_server.flags.documents import flag_document
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow
 from greenroom_server.web.codec import write_json
 
@@ -43,7 +44,10 @@ def dark_configuration(flag: FlagRow, environment: EnvironmentRow, now: datetime
 def derive(flag: FlagRow, row: ConfigurationRow) -> None:
     """Bring up to date what is derived on save: `reach` and `document_bytes`."""
     row.reach = reach_of(row)
-    row.document_bytes = len(write_json(flag_document(flag, row))) + len(flag.key) + 4
+    # Counted as if it were off and at the last revision of all, so that neither switching it nor time makes it longer:
+    # a flag in a full environment can still be switched off.
+    document = {**flag_document(flag, row), "enabled": False, "version": limits.MAX_INTEGER}
+    row.document_bytes = len(write_json(document)) + len(flag.key) + 4
 
 
 def reach_of(row: ConfigurationRow) -> Reach:
@@ -59,10 +63,16 @@ def reach_of(row: ConfigurationRow) -> Reach:
 def _variants_served(row: ConfigurationRow) -> set[str]:
     served: set[str] = set()
     for rule in row.rules:
+        if _takes_nobody(rule):
+            continue
         served |= _variants_of(rule["serve"])
         if _takes_everybody(rule):
             return served
     return served | _variants_of(row.fallthrough)
+
+
+def _takes_nobody(rule: Mapping[str, Any]) -> bool:
+    return "rollout" in rule and rule["rollout"]["percent"] == 0
 
 
 def _takes_everybody(rule: Mapping[str, Any]) -> bool:
@@ -83,17 +93,18 @@ def flags_with_lifecycle(today: date) -> tuple[Select[Any], ColumnElement[str]]:
     """
     tier, reach = col(EnvironmentRow.tier), col(ConfigurationRow.reach)
     production = tier == "production"
+    # LATERAL: counted for the flags of the page, not for all flags of the installation.
     counts = (
         select(
-            col(ConfigurationRow.flag_id).label("flag_id"),
             func.count().filter(production).label("production"),
             func.count().filter(and_(production, reach == "all")).label("production_all"),
             func.count().filter(and_(production, reach != "none")).label("production_some"),
             func.count().filter(and_(~production, reach != "none")).label("elsewhere_some"),
         )
-        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
-        .group_by(col(ConfigurationRow.flag_id))
-        .subquery()
+        .join_from(ConfigurationRow, EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
+        .where(col(ConfigurationRow.flag_id) == col(FlagRow.id))
+        .correlate(FlagRow)
+        .lateral("counts")
     )
     lifecycle = case(
         (col(FlagRow.archived_at).is_not(None), "archived"),
@@ -106,5 +117,4 @@ def flags_with_lifecycle(today: date) -> tuple[Select[Any], ColumnElement[str]]:
         (counts.c.elsewhere_some > 0, "testing"),
         else_="dark",
     )
-    query = select(FlagRow, lifecycle.label("lifecycle")).outerjoin(counts, counts.c.flag_id == col(FlagRow.id))
-    return query, lifecycle
+    return select(FlagRow, lifecycle.label("lifecycle")).join(counts, true()), lifecycle

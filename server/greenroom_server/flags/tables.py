@@ -12,7 +12,17 @@ from sqlalchemy import JSON, BigInteger, Column, Date, DateTime, Index, Integer,
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-type_of_document = JSON(none_as_null=True)
+from greenroom_server.web.codec import write_json
+
+
+class Document(JSON):
+    """JSON of which every difference counts; to Python `1`, `1.0` and `true` are the same, and so is every order."""
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return x is y or write_json(x) == write_json(y)
+
+
+type_of_document = Document(none_as_null=True)
 
 
 def _text() -> Any:

@@ -7,9 +7,10 @@ Shapes and simple limits stand here. What the members of `variants`, `rules` and
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AnyUrl, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from greenroom.evaluation import limits
+from greenroom_server.web.times import Day, Moment
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -18,16 +19,16 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,63}$")]
 Purpose = Literal["release", "experiment", "operational", "permission"]
 FlagType = Literal["boolean", "string", "integer", "float", "object"]
 Tier = Literal["development", "staging", "production"]
-# JSON has no dates: these two are texts (RFC 3339).
-Day = Annotated[date, Field(strict=False)]
-Moment = Annotated[AwareDatetime, Field(strict=False)]
 Lifecycle = Literal["dark", "testing", "rolling_out", "released", "stale", "archived"]
 
 
 def _web_address(text: str) -> str:
-    address = AnyUrl(text)
-    if address.scheme not in ("http", "https"):
-        raise ValueError("only http and https addresses")
+    try:
+        is_web = AnyUrl(text).scheme in ("http", "https")
+    except ValidationError:
+        is_web = False
+    if not is_web:
+        raise ValueError("must be the address of a web page, with `http:` or `https:`")
     return text
 
 

@@ -1,37 +1,23 @@
 """What every verb of the flags area is handed, and what every verb that changes something gives back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from greenroom_server.access.principal import Principal
 from greenroom_server.audit.service import Event, record
-from greenroom_server.errors import FieldError, Forbidden, Invalid
+from greenroom_server.errors import Forbidden
 from greenroom_server.flags.tables import EnvironmentRow
+from greenroom_server.web.codec import write_json
 from greenroom_server.web.conditional import IfMatch, etag_of, require_if_match
 from greenroom_server.web.difference import diff
-from greenroom_server.web.merge_patch import apply_merge_patch
-from greenroom_server.web.validation import parse
 
 Out = TypeVar("Out")
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What many changes touched that are one to the outside: published, checked and noted once, at the end.
-
-    `flags` and `segments` are keys by environment id; `is_to_check` says that references changed.
-    """
-
-    flags: dict[UUID, set[str]] = field(default_factory=dict)
-    segments: dict[UUID, set[str]] = field(default_factory=dict)
-    is_to_check: bool = False
+Changes = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +28,6 @@ class Work:
     principal: Principal
     now: datetime
     if_match: IfMatch | None = None
-    batch: Batch | None = None
-
-    def batched(self) -> "Work":
-        """The same work, holding back what `service_batch.finish` then does once for all."""
-        return replace(self, batch=Batch())
 
     def check_version(self, version: int) -> None:
         """Raises `PreconditionRequired` or `PreconditionFailed` unless the caller names this version."""
@@ -58,15 +39,8 @@ class Work:
             require_if_match(self, etag_of(version))
 
     async def note(self, project_key: str, action: str, target: str, changes: Sequence[dict[str, Any]]) -> None:
-        """Write the audit event of a change, in its transaction; a batch is noted as a whole by who began it."""
-        if self.batch is None:
-            event = Event(project_key, self.principal.actor, action, target, changes)
-            await record(self.session, event, self.now)
-
-
-def unbatched(work: Work) -> Work:
-    """The work again as it was before `batched`."""
-    return replace(work, batch=None)
+        """Write the audit event of a change, in its transaction."""
+        await record(self.session, Event(project_key, self.principal.actor, action, target, changes), self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +56,28 @@ def plain(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True)
 
 
-def patched(model: type[ModelT], current: Mapping[str, Any], patch: Any) -> ModelT:
-    """`current`, as its author wrote it, under a merge patch; raises `Invalid`, also if the patch moves the key."""
-    if not isinstance(patch, Mapping):
-        raise Invalid(errors=[FieldError("", "a patch is a JSON object")])
-    if "key" in current and patch.get("key", current["key"]) != current["key"]:
-        raise Invalid(errors=[FieldError("/key", "a key never changes: applications ask for it")])
-    return parse(model, apply_merge_patch(current, patch))
+def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Changes:
+    """What changed between two documents as their authors write them; None stands for nothing there."""
+    if before is None:
+        return [{"path": "", "op": "add", "to": after}]
+    if after is None:
+        return [{"path": "", "op": "remove", "from": before}]
+    changes = diff(before, after)
+    # The order of the variants is the author's, and `diff` does not look at orders.
+    if not changes and write_json(before.get("variants")) != write_json(after.get("variants")):
+        changes.append({"path": "/variants", "op": "replace", "from": before["variants"], "to": after["variants"]})
+    return changes
 
 
-def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """`diff` without the members that every change moves."""
-    return diff(_authored(before), _authored(after))
+def under(path: str, changes: Iterable[dict[str, Any]]) -> Changes:
+    """The same changes, seen from further up."""
+    return [{**change, "path": path + change["path"]} for change in changes]
 
 
-def require_environments(work: Work, environments: Sequence[EnvironmentRow], why: str) -> None:
+def require_environments(work: Work, environments: Iterable[EnvironmentRow], why: str) -> None:
     """Raises `Forbidden` unless the caller may change what all of these environments serve."""
     for environment in environments:
         if not work.principal.sees_environment(environment.key):
-            raise Forbidden(f"{why} `{environment.key}`, which lies outside this token's environments")
+            raise Forbidden(f"{why} an environment that lies outside this token's limits")
         if environment.tier == "production" and not work.principal.allows("production.write"):
             raise Forbidden(f"{why} `{environment.key}`, and that takes the permission `production.write`")
-
-
-_MOVED_BY_EVERY_CHANGE = frozenset({"version", "updated_at", "created_at", "revision", "published_at"})
-
-
-def _authored(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if document is None:
-        return None
-    return {name: value for name, value in document.items() if name not in _MOVED_BY_EVERY_CHANGE}
