@@ -1,113 +1,118 @@
-"""Delivery over the real store: what authors change is what clients are served."""
+"""Delivery over the real store: what authors change through the API is what clients are served."""
 
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
+import httpx
 import pytest
+import pytest_asyncio
 from tests.unit.delivery.rig import Clock, Keys, Stage
 
-from greenroom_server.access.permissions import PERMISSIONS
-from greenroom_server.access.principal import Principal
+from greenroom_server.app import Server
 from greenroom_server.database.engine import Database
 from greenroom_server.delivery.service import Delivery
 from greenroom_server.delivery.store import StoredFlags
-from greenroom_server.flags.service_configurations import find_place, switch_flag
-from greenroom_server.flags.service_flags import create_flag
-from greenroom_server.flags.service_projects import create_environment, create_project, delete_environment
-from greenroom_server.flags.service_scope import find_environment_id
-from greenroom_server.flags.wire import EnvironmentIn, FlagIn, ProjectIn
-from greenroom_server.flags.work import Work
-from greenroom_server.web.conditional import IfMatch
 
 pytestmark = pytest.mark.asyncio
 
-AUTHOR = Principal(uuid4(), "author", "admin", PERMISSIONS["admin"])
+FLAGS = "/api/v1/projects/shop/flags"
 
 
-class Shop:
-    """A project with one environment in a real database, and delivery over it."""
+class Author:
+    """Somebody who changes flags over HTTP, and the SDK key of the same environment."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.environment_id: UUID | None = None
-        self.keys = Keys()
-        self.delivery = Delivery(StoredFlags(database), self.keys, clock=Clock(), stream_secret=b"secret")
-        self.stage = Stage()
-        self.stage.delivery, self.stage.keys = self.delivery, self.keys
+    def __init__(self, server: Server, tokens: dict[str, str]) -> None:
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://greenroom.test")
+        self._tokens = tokens
 
-    async def change(self, verb: Any, *arguments: Any, **named: Any) -> Any:
-        async with self.database.transaction() as session:
-            return await verb(Work(session, AUTHOR, datetime.now(UTC), IfMatch.parse("*")), *arguments, **named)
+    async def post(self, path: str, body: Any = None) -> None:
+        reply = await self.http.post(path, json=body, headers={"X-API-Key": self._tokens["admin"]})
+        assert reply.is_success, reply.text
 
-    async def set_up(self) -> None:
-        await self.change(create_project, ProjectIn(key="shop", name="Shop"))
-        wanted = EnvironmentIn(key="staging", name="Staging", tier="staging")
-        await self.change(create_environment, "shop", wanted)
-        async with self.database.reading() as session:
-            self.environment_id = await find_environment_id(session, "shop", "staging")
-        self.keys.add("server", "server", self.environment_id)
+    async def snapshot(self) -> httpx.Response:
+        return await self.http.get("/api/v1/sdk/snapshot", headers={"X-API-Key": self._tokens["server"]})
 
-    async def add(self, key: str, **members: Any) -> None:
-        wanted = FlagIn(key=key, purpose="operational", **{"type": "boolean", **members})
-        await self.change(create_flag, "shop", wanted)
-
-    async def switch(self, key: str, *, enabled: bool) -> None:
-        async def verb(work: Work) -> None:
-            await switch_flag(work, await find_place(work, "shop", "staging", key, lock=True), enabled=enabled)
-
-        await self.change(verb)
+    async def snapshot_with(self, *keys: str) -> httpx.Response:
+        """The snapshot, once it has these flags."""
+        async with asyncio.timeout(10):
+            while True:
+                reply = await self.snapshot()
+                if set(keys) <= set(reply.json()["flags"]):
+                    return reply
+                await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-def shop(database: Database) -> Shop:
-    return Shop(database)
+@pytest_asyncio.fixture
+async def author(server: Server, tokens: dict[str, str]) -> AsyncIterator[Author]:
+    made = Author(server, tokens)
+    async with made.http:
+        yield made
 
 
-async def test_new_flag_is_dark_and_then_switched_on(shop: Shop) -> None:
-    """Each change arrives with one refresh, as a change and not as a whole document."""
-    await shop.set_up()
-    await shop.add("checkout")
-    before = (await shop.stage.evaluate("checkout")).json()
-    assert shop.environment_id is not None
-    live = await shop.delivery.environments.get(shop.environment_id)
-    revision = live.served.revision
+async def test_change_arrives_by_itself(author: Author) -> None:
+    """A new flag is in the snapshot without anybody asking for a refresh."""
+    before = (await author.snapshot()).json()
 
-    await shop.switch("checkout", enabled=True)
-    await shop.delivery.refresh()
+    await author.post(FLAGS, {"key": "brand-new", "purpose": "operational", "type": "boolean"})
 
-    after = (await shop.stage.evaluate("checkout")).json()
-    assert (before["value"], before["reason"]) == (False, "DISABLED")
-    assert after["value"] is True
-    assert live.served.revision == revision + 1
-    assert list(live.ring) == [revision]
+    after = (await author.snapshot_with("brand-new")).json()
+    assert after["epoch"] == before["epoch"]
+    assert after["revision"] == before["revision"] + 1
+    assert after["flags"]["brand-new"]["enabled"] is False
 
 
-async def test_a_change_and_a_fresh_load_give_the_same_bytes(shop: Shop) -> None:
+async def test_changes_and_a_fresh_load_give_the_same_bytes(author: Author, example_url: str) -> None:
     """Whatever the store does with floats and the order of members."""
-    await shop.set_up()
-    await shop.stage.snapshot()
+    await author.snapshot()
     variants = {"z": {"b": 1.0, "a": [10.0, 1]}, "a": {}}
-    await shop.add("limits", type="object", variants=variants)
-    await shop.add("rate", type="float", variants={"low": 10.0, "high": 0.5})
-    await shop.delivery.refresh()
-    fresh = Shop(shop.database)
-    fresh.keys.add("server", "server", shop.environment_id)
+    await author.post(FLAGS, {"key": "limits", "purpose": "operational", "type": "object", "variants": variants})
+    rates = {"low": 10.0, "high": 0.5}
+    await author.post(FLAGS, {"key": "rate", "purpose": "operational", "type": "float", "variants": rates})
+    changed = await author.snapshot_with("limits", "rate")
 
-    changed, loaded = await shop.stage.snapshot(), await fresh.stage.snapshot()
+    loaded = await _freshly_loaded(example_url, changed.headers["etag"])
 
     assert changed.content == loaded.content
-    assert changed.headers["etag"] == loaded.headers["etag"]
     assert b'"z":{"b":1.0,"a":[10.0,1]}' in changed.content
     assert b'"low":10.0' in changed.content
 
 
-async def test_deleted_environment_is_gone_after_a_refresh(shop: Shop) -> None:
-    """Its key may live a moment longer, and reaches nothing."""
-    await shop.set_up()
-    assert (await shop.stage.snapshot()).status_code == 200
+async def _freshly_loaded(url: str, etag: str) -> httpx.Response:
+    database = Database(url, pool_size=2)
+    stage = Stage()
+    try:
+        async with StoredFlags(database).reading() as reader:
+            ids = await _environment_ids(database)
+            assert set(await reader.revisions(ids)) == set(ids)
+        stage.delivery = Delivery(StoredFlags(database), stage.keys, clock=Clock(), stream_secret=b"secret")
+        for environment_id in ids:
+            stage.keys.add(str(environment_id), "server", environment_id)
+            reply = await stage.snapshot(token=str(environment_id))
+            if reply.headers["etag"] == etag:
+                return reply
+    finally:
+        await database.dispose()
+    raise AssertionError(f"no environment is at {etag}")
 
-    await shop.change(delete_environment, "shop", "staging")
-    await shop.delivery.refresh()
 
-    assert (await shop.stage.snapshot()).status_code == 404
+async def _environment_ids(database: Database) -> list[UUID]:
+    connection = await database.connect()
+    try:
+        return [UUID(str(row["id"])) for row in await connection.fetch("SELECT id FROM environment")]
+    finally:
+        await connection.close()
+
+
+async def test_key_without_environment_reaches_nothing(example_url: str) -> None:
+    """An id that no row has is not found, and nothing is made up for it."""
+    database = Database(example_url, pool_size=2)
+    stage = Stage()
+    stage.keys = Keys()
+    stage.keys.add("server", "server", UUID(int=7))
+    stage.delivery = Delivery(StoredFlags(database), stage.keys, clock=Clock(), stream_secret=b"secret")
+    try:
+        assert (await stage.snapshot()).status_code == 404
+    finally:
+        await database.dispose()
