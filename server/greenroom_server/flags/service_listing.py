@@ -52,7 +52,7 @@ async def page_flags(
                 *(func.strpos(func.lower(column(FlagRow, name)), sought) > 0 for name in ("key", "name", "description"))
             )
         )
-    rows = [(row, stage) for row, stage in (await work.session.execute(query)).tuples()]
+    rows = [(row, stage) for row, stage in (await work.session.execute(query))]
     return await _outs(work, project, rows)
 
 
@@ -64,7 +64,7 @@ async def read_flag(work: Work, project_key: str, key: str) -> FlagOut:
 async def flag_out(work: Work, project: ProjectRow, flag: FlagRow) -> FlagOut:
     await work.session.flush()
     query, _ = flags_with_lifecycle(work.now.date())
-    row = (await work.session.execute(query.where(col(FlagRow.id) == flag.id))).tuples().one()
+    row = (await work.session.execute(query.where(col(FlagRow.id) == flag.id))).one()
     return (await _outs(work, project, [(row[0], row[1])]))[0]
 
 

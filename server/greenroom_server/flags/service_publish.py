@@ -99,7 +99,7 @@ async def environments(session: AsyncSession) -> list[EnvironmentRef]:
     )
     return [
         EnvironmentRef(row.id, project_key, row.key, row.revision)
-        for row, project_key in (await session.execute(query)).tuples()
+        for row, project_key in (await session.execute(query))
     ]
 
 
@@ -107,7 +107,7 @@ async def revisions(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, 
     """How far these environments are; deleted ones are missing from the answer."""
     query = select(col(EnvironmentRow.id), col(EnvironmentRow.revision))
     rows = await session.execute(query.where(col(EnvironmentRow.id).in_(list(ids))))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def epoch(session: AsyncSession) -> str:
@@ -210,9 +210,7 @@ async def flag_documents(
     )
     if keys is not None:
         query = query.where(col(FlagRow.key).in_(list(keys)))
-    return {
-        flag.key: flag_document(flag, configuration) for flag, configuration in (await session.execute(query)).tuples()
-    }
+    return {flag.key: flag_document(flag, configuration) for flag, configuration in (await session.execute(query))}
 
 
 async def segment_documents(

@@ -49,7 +49,7 @@ async def check_segment_references(work: Work, project: ProjectRow, segment: Seg
     naming = select(col(SegmentRow.key), col(SegmentRow.when)).where(
         of_project, _mentions(SegmentRow.when, '"segment":')
     )
-    documents |= {key: {"when": when} for key, when in (await work.session.execute(naming)).tuples()}
+    documents |= {key: {"when": when} for key, when in (await work.session.execute(naming))}
     _refuse(work, check_references({}, documents), None, f"/segments/{segment.key}")
 
 
@@ -114,7 +114,7 @@ async def _check(
     query = select(col(FlagRow.key), col(FlagRow.variants)).where(
         col(FlagRow.project_id) == project.id, col(FlagRow.key).in_(named), col(FlagRow.archived_at).is_(None)
     )
-    known: dict[str, Any] = dict((await work.session.execute(query)).tuples().all())
+    known: dict[str, Any] = dict((await work.session.execute(query)).all())
     flags = {key: {**documents.get(key, {}), "variants": variants} for key, variants in known.items()}
     names = {key for document in documents.values() for key in segments_in_rules(document.get("rules", ()))}
     segments: dict[str, dict[str, Any]] = {}
@@ -138,7 +138,7 @@ async def _naming_flags(work: Work, project: ProjectRow) -> dict[Any, dict[str, 
         )
     )
     found: dict[Any, dict[str, list[dict[str, Any]]]] = {}
-    for environment_id, key, prerequisites in (await work.session.execute(query)).tuples():
+    for environment_id, key, prerequisites in await work.session.execute(query):
         found.setdefault(environment_id, {})[key] = prerequisites
     return found
 
@@ -153,7 +153,7 @@ async def _configurations(
         .where(col(FlagRow.project_id) == project.id, _mentions(column(ConfigurationRow, name), text))
         .order_by(col(EnvironmentRow.position), col(FlagRow.key))
     )
-    return list((await work.session.execute(query)).tuples())
+    return list((await work.session.execute(query)))
 
 
 def _mentions(document: Any, text: str) -> Any:

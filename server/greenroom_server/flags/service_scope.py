@@ -77,7 +77,7 @@ async def find_place(
             col(FlagRow.key) == key,
         )
     )
-    found = (await session.execute(query)).tuples().one_or_none()
+    found = (await session.execute(query)).one_or_none()
     if found is None:
         await get_environment(session, project, environment_key)
         await get_flag(session, project, key)

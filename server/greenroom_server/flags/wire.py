@@ -32,6 +32,12 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _context(context: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(context.get("targetingKey"), str | None):
+        raise ValueError("`targetingKey` must be a string")
+    return context
+
+
 def _component(name: str) -> WithJsonSchema:
     return WithJsonSchema({"$ref": f"#/components/schemas/{name}"})
 
@@ -42,7 +48,8 @@ Serve = Annotated[dict[str, Any], _component("Serve")]
 Rule = Annotated[dict[str, Any], _component("Rule")]
 Prerequisite = Annotated[dict[str, Any], _component("Prerequisite")]
 Variants = Annotated[dict[str, Any], _component("Variants")]
-Context = Annotated[dict[str, Any], _component("Context")]
+Context = Annotated[dict[str, Any], AfterValidator(_context), _component("Context")]
+Difference = Annotated[dict[str, Any], _component("Difference")]
 
 
 class Closed(BaseModel):
@@ -245,7 +252,7 @@ class FlagDifference(Closed):
     """How one flag's configuration differs between two environments."""
 
     flag: str
-    differences: list[dict[str, Any]]
+    differences: list[Difference]
 
 
 class ProjectDocument(Closed):
