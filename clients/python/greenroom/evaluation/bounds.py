@@ -6,7 +6,12 @@ from typing import Any
 from greenroom.evaluation import limits
 from greenroom.evaluation.findings import Place
 
-_MAYBE_TOO_LONG = limits.MAX_STRING_BYTES // 4  # no character takes more than four bytes
+_SURELY_SHORT = limits.MAX_STRING_BYTES // 4  # no character takes more than four bytes
+
+Path = tuple[Any, ...]
+"""(path of what is above, key), down from (); far cheaper than a Place, which is only made where something is wrong."""
+
+Todo = list[tuple[Any, Path, int]]
 
 
 def within_bounds(document: Any, place: Place, *, depth: int = 1) -> bool:
@@ -15,35 +20,52 @@ def within_bounds(document: Any, place: Place, *, depth: int = 1) -> bool:
     `depth` is the depth at which the document itself stands. False means that it must not be walked recursively.
     """
     before = len(place.found)
-    todo: list[tuple[Any, Place, int]] = [(document, place, depth)]
+    todo: Todo = [(document, (), depth)]
     while todo and len(place.found) < limits.MAX_FINDINGS:
-        value, here, level = todo.pop()
+        value, path, level = todo.pop()
         kind = type(value)
-        if kind is dict or kind is list:
-            if level > limits.MAX_JSON_DEPTH:
-                here.report(f"nested deeper than {limits.MAX_JSON_DEPTH} levels", "json_depth", limits.MAX_JSON_DEPTH)
-            elif kind is dict:
-                _members(value, here, level, todo)
-            else:
-                _elements(value, here, level, todo)
+        if kind is not dict and kind is not list:
+            _scalar(value, _at(place, path))
+        elif level > limits.MAX_JSON_DEPTH:
+            deepest = limits.MAX_JSON_DEPTH
+            _at(place, path).report(f"nested deeper than {deepest} levels", "json_depth", deepest)
+        elif kind is dict:
+            _members(value, place, path, level, todo)
         else:
-            _scalar(value, here)
+            todo += [(element, (path, at), level + 1) for at, element in enumerate(value) if not _is_fine(element)]
     return len(place.found) == before
 
 
-def _members(value: dict[Any, Any], here: Place, level: int, todo: list[tuple[Any, Place, int]]) -> None:
+def _is_fine(value: Any) -> bool:
+    """Whether a value is one of the most common ones, about which nothing more needs to be asked."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _SURELY_SHORT and value.isascii() and "\0" not in value
+    return kind is bool or value is None
+
+
+def _at(root: Place, path: Path) -> Place:
+    keys = []
+    while path:
+        path, key = path
+        keys.append(key)
+    place = root
+    for key in reversed(keys):
+        place = place.at(key)
+    return place
+
+
+def _members(value: dict[Any, Any], root: Place, path: Path, level: int, todo: Todo) -> None:
     for key, member in value.items():
-        if type(key) is not str:
-            here.report("a member name is not text")
-        elif _text_is_fine(key, here):
-            todo.append((member, here.at(key), level + 1))
-
-
-def _elements(value: list[Any], here: Place, level: int, todo: list[tuple[Any, Place, int]]) -> None:
-    for index, element in enumerate(value):
-        if type(element) is str and len(element) <= _MAYBE_TOO_LONG and element.isascii() and "\0" not in element:
-            continue  # by far the most common element of a long list
-        todo.append((element, here.at(index), level + 1))
+        if not _is_fine(key) or type(key) is not str:
+            here = _at(root, path)
+            if type(key) is not str:
+                here.report("a member name is not text")
+                continue
+            if not _text_is_fine(key, here):
+                continue
+        if not _is_fine(member):
+            todo.append((member, (path, key), level + 1))
 
 
 def _scalar(value: Any, here: Place) -> None:

@@ -39,11 +39,11 @@ def link_flags(
 
     `errors` are those of the segments; `before` are the flags of an earlier snapshot, kept where nothing changed.
     """
-    levels = depths({key: prerequisites_of(flag) for key, flag in flags.items()})
+    levels = depths(_prerequisites(flags))
     linked = {}
     for key in sorted(flags):
         flag = flags[key]
-        error = _flag_error(flag, segments, errors, levels[key])
+        error = _flag_error(flag, segments, errors, levels.get(key, 0))
         if error is not None:
             earlier = before.get(key)
             flag = earlier if earlier is not None and earlier.error == error else unusable_flag(flag, error)
@@ -68,9 +68,13 @@ def _flag_error(
     return None
 
 
-def prerequisites_of(flag: Flag) -> list[str]:
-    """The keys of the flags that a flag names as prerequisites."""
-    return [] if flag.configuration is None else [named.flag for named in flag.configuration.prerequisites]
+def _prerequisites(flags: Mapping[str, Flag]) -> dict[str, list[str]]:
+    """The keys that flags name as prerequisites; flags without any are left out."""
+    return {
+        key: [named.flag for named in flag.configuration.prerequisites]
+        for key, flag in flags.items()
+        if flag.configuration is not None and flag.configuration.prerequisites
+    }
 
 
 def touched_flags(
@@ -80,12 +84,12 @@ def touched_flags(
     changed_segments: Collection[str],
 ) -> set[str]:
     """Keys of all flags whose result may be another than before, directly or through what they name."""
-    stale = closure(changed_segments, _naming({key: segment.segments for key, segment in segments.items()}))
+    stale = closure(changed_segments, _naming_segments(segments))
     direct = {key for key in flags.keys() | before.keys() if flags.get(key) is not before.get(key)}
     for key, flag in flags.items():
         if flag.configuration is not None and not flag.configuration.segments.isdisjoint(stale):
             direct.add(key)
-    return closure(direct, _naming({key: prerequisites_of(flag) for key, flag in flags.items()}))
+    return closure(direct, _naming(_prerequisites(flags)))
 
 
 def _naming(names: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
@@ -96,12 +100,15 @@ def _naming(names: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
     return naming
 
 
-def uses_clock(flag: Flag, segments: Mapping[str, Segment]) -> bool:
-    """Whether what a linked flag serves can change with time alone, prerequisites aside."""
-    configuration = flag.configuration
-    if configuration is None or not configuration.is_enabled:
-        return False
-    if configuration.uses_clock:
-        return True
-    reached = closure(configuration.segments, {key: segment.segments for key, segment in segments.items()})
-    return any(segments[key].uses_clock for key in reached)
+def _naming_segments(segments: Mapping[str, Segment]) -> dict[str, list[str]]:
+    return _naming({key: segment.segments for key, segment in segments.items() if segment.segments})
+
+
+def uses_clock(flags: Mapping[str, Flag], segments: Mapping[str, Segment]) -> bool:
+    """Whether what any of the linked flags serves can change with time alone."""
+    by_clock = closure([key for key, segment in segments.items() if segment.uses_clock], _naming_segments(segments))
+    configurations = [flag.configuration for flag in flags.values() if flag.configuration is not None]
+    return any(
+        configuration.is_enabled and (configuration.uses_clock or not configuration.segments.isdisjoint(by_clock))
+        for configuration in configurations
+    )

@@ -83,7 +83,7 @@ class Snapshot:
             [f"segment `{key}`: {errors[key]}" for key in sorted(errors)]
             + [f"flag `{key}`: {flag.error}" for key, flag in linked.items() if flag.error is not None]
         )
-        self.is_clock_dependent: Final = any(uses_clock(flag, segments) for flag in linked.values())
+        self.is_clock_dependent: Final = uses_clock(linked, segments)
         self.programs: Final[dict[str, Program]] = {} if previous is None else self._programs_of(previous)
         constants = {} if previous is None else dict(previous.constants)
         self.constants: Final[dict[str, Evaluation]] = {
