@@ -23,6 +23,7 @@ from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags
+from greenroom_server.delivery.subscriber import remember_connection
 from greenroom_server.errors import Unavailable
 from greenroom_server.flags.routes_flags import ROUTES as FLAG_ROUTES
 from greenroom_server.flags.routes_projects import ROUTES as PROJECT_ROUTES
@@ -250,6 +251,8 @@ class Server:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._app is not None:
+            if self._settings.otel_endpoint is not None:
+                remember_connection(scope, send)  # tracing hides it from delivery
             await self._app(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
