@@ -1,9 +1,12 @@
 """What goes out of the audit routes."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+# What `web.difference.diff` gives; described by hand in openapi.yaml.
+Difference = Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/Difference"})]
 
 
 class AuditEventOut(BaseModel):
@@ -17,6 +20,6 @@ class AuditEventOut(BaseModel):
     actor: str
     action: str
     target: str
-    changes: list[dict[str, Any]]
+    changes: list[Difference]
     hash: str
     previous_hash: str

@@ -1,0 +1,16 @@
+"""The route tables of the server, as one list."""
+
+from typing import Any
+
+from greenroom_server.app import routes
+from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
+
+
+def all_routes() -> list[Any]:
+    """Every `Route` and every `HotRoute`; they share method, path, operation_id and permission."""
+    return [*routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain")), *HOT_ROUTES]
+
+
+def template_of(route: Any) -> str:
+    """The path as openapi.yaml writes it."""
+    return str(getattr(route, "template", route.path))
