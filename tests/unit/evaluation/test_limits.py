@@ -204,9 +204,30 @@ def test_length_of_a_pattern() -> None:
     assert only(check_condition(clause("matches", "a" * 513))) == ("/values/0", "pattern_length", 512)
 
 
-def test_a_pattern_that_would_take_too_much_memory_is_refused() -> None:
+def test_patterns_of_a_clause() -> None:
+    """100 patterns."""
+    assert check_condition(clause("matches", *["a"] * 100)) == []
+    assert only(check_condition(clause("matches", *["a"] * 101))) == ("/values", "patterns", 100)
+
+
+@pytest.mark.parametrize("pattern", [r"\pL{100}", "((((a{100}){100}){100}){100})", "(?i)(((k{9}){9}){9}){9}"])
+def test_a_pattern_that_would_take_much_memory_is_refused(pattern: str) -> None:
     """RE2 counts what its program needs."""
-    assert check_condition(clause("matches", "((((a{100}){100}){100}){100})")) != []
+    assert only(check_condition(clause("matches", pattern)))[0] == "/values/0"
+
+
+def test_no_pattern_is_compiled_once_there_are_too_many_mistakes() -> None:
+    """The answer is given without more work."""
+    parts = [clause("matches", *[r"\pL{100}"] * 60)] * 3
+
+    assert len(check_condition({"any": parts})) == limits.MAX_FINDINGS
+
+
+def test_patterns_of_everyday_length_are_not_refused() -> None:
+    """Addresses, lists of words, repetitions."""
+    words = "|".join(f"user{number}@example.org" for number in range(20))
+
+    assert check_condition(clause("matches", words, r"^[a-z0-9._%+-]{1,64}@[a-z0-9.-]{1,255}$", ".{0,500}")) == []
 
 
 def test_a_document_with_ten_thousand_mistakes_is_answered_shortly() -> None:

@@ -91,27 +91,30 @@ def prepare_texts(values: list[Any], ignore_case: bool, place: Place) -> Texts:
 
 
 def prepare_patterns(values: list[Any], ignore_case: bool, place: Place) -> tuple[Any, ...]:
+    if len(values) > limits.MAX_PATTERNS:
+        place.report(f"more than {limits.MAX_PATTERNS} patterns", "patterns", limits.MAX_PATTERNS)
+        return ()
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
     options.case_sensitive = not ignore_case
-    programs = []
-    for index, value in enumerate(values):
-        if not isinstance(value, str):
-            place.at(index).report("must be text")
-        elif len(value) > limits.MAX_PATTERN_LENGTH:
-            place.at(index).report(
-                f"a pattern longer than {limits.MAX_PATTERN_LENGTH} characters",
-                "pattern_length",
-                limits.MAX_PATTERN_LENGTH,
-            )
-        else:
-            try:
-                programs.append(_compile_pattern(value, options))
-            except re2.error as error:
-                reason = error.args[0].decode("utf-8", "replace")
-                place.at(index).report(f"{shown(value)} is not an RE2 pattern: {reason}")
-    return tuple(programs)
+    options.max_mem = limits.MAX_PATTERN_MEMORY
+    return tuple(_pattern(value, options, place.at(index)) for index, value in enumerate(values))
+
+
+def _pattern(value: Any, options: Any, place: Place) -> Any:
+    longest = limits.MAX_PATTERN_LENGTH
+    if not isinstance(value, str):
+        place.report("must be text")
+    elif len(value) > longest:
+        place.report(f"a pattern longer than {longest} characters", "pattern_length", longest)
+    elif len(place.found) < limits.MAX_FINDINGS:  # compiling costs time, and what is wrong has been said often enough
+        try:
+            return _compile_pattern(value, options)
+        except re2.error as error:
+            reason = error.args[0].decode("utf-8", "replace")
+            place.report(f"{shown(value)} is not an RE2 pattern: {reason}")
+    return None
 
 
 def _prepare_numbers(values: list[Any], place: Place) -> list[int | float]:
