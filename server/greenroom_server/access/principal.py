@@ -56,3 +56,8 @@ class Principal:
             raise NotFound(f"there is no project `{project}`")
         if environment is not None and not self.sees_environment(environment):
             raise NotFound(f"there is no environment `{environment}`")
+
+    def require_project_within(self, key: str) -> None:
+        """Raises `Forbidden` if the caller may make or write no project of this key, whether there is one or not."""
+        if not self.sees_project(key):
+            raise Forbidden("this token is limited to other projects")

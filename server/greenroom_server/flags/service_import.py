@@ -73,7 +73,7 @@ async def import_project(work: Work, document: ProjectDocument) -> Outcome[Proje
     """Raises `Invalid` with pointers into the document."""
     if work.principal.environments is not None:
         raise Forbidden("an import reaches every environment, and this token is limited to some")
-    work.principal.require_scope(document.project.key, None)
+    work.principal.require_project_within(document.project.key)
     for noun in ("environments", "segments", "flags"):
         _refuse_repetitions(noun, [one.key for one in getattr(document, noun)])
     project, changes = await _project(work, document.project)

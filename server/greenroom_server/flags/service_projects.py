@@ -54,7 +54,7 @@ async def read_project(work: Work, key: str) -> ProjectOut:
 
 async def create_project(work: Work, wanted: ProjectIn) -> Outcome[ProjectOut]:
     """Raises `Conflict` if the key is taken or buried."""
-    work.principal.require_scope(wanted.key, None)
+    work.principal.require_project_within(wanted.key)
     await require_free_key(work.session, ProjectRow, None, wanted.key)
     row = new_project(wanted, work.now)
     work.session.add(row)
