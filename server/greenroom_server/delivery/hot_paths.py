@@ -14,11 +14,11 @@ from greenroom_server.delivery.ofrep import BULK_PATH, SINGLE_PREFIX, STREAM_PAT
 from greenroom_server.delivery.requests import is_body_read
 from greenroom_server.delivery.snapshots import Snapshots
 from greenroom_server.delivery.streams import Streams
-from greenroom_server.errors import GreenroomError, Unauthenticated
+from greenroom_server.errors import GreenroomError, NotFound, Unauthenticated
 from greenroom_server.web.body import send_and_close
 from greenroom_server.web.problems import MethodNotAllowed, problem_of, status_of
 from greenroom_server.web.reply import Reply
-from greenroom_server.web.scope import credential_of, mark_operation, request_id_of
+from greenroom_server.web.scope import credential_of, has_safe_path, mark_operation, request_id_of
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +84,8 @@ class HotPaths:
         target = self._single if path.startswith(SINGLE_PREFIX) else self._others[path]
         mark_operation(scope, target.route.operation_id, target.route.path)
         try:
+            if b"%" in scope.get("raw_path", b"") and not has_safe_path(scope):
+                raise NotFound("there is nothing at this path")  # `%2F` for `/`: a proxy may have read another path
             if scope["method"] == target.route.method or (scope["method"] == "HEAD" and target.route.method == "GET"):
                 try:
                     await target.handler(scope, receive, send)
