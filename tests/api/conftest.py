@@ -15,7 +15,7 @@ from tests.conftest import execute, run, with_database
 
 from greenroom_server.access import service as access
 from greenroom_server.access.principal import Principal
-from greenroom_server.access.wire import SetupIn, TokenIn
+from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn
 from greenroom_server.app import Server, create_app
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.connect import Timeouts, connect
@@ -48,11 +48,12 @@ TOKENS = {
 
 
 class Example:
-    """A database with the example in it, to be copied, and the texts of the tokens in it."""
+    """A database with the example in it, to be copied, and the texts and ids of the tokens in it."""
 
-    def __init__(self, template: str, tokens: dict[str, str]) -> None:
+    def __init__(self, template: str, created: dict[str, TokenCreated]) -> None:
         self.template = template
-        self.tokens = tokens
+        self.tokens = {name: one.token for name, one in created.items()}
+        self.token_ids = {name: str(one.id) for name, one in created.items()}
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +74,19 @@ def example_url(postgres_url: str, example: Example) -> Iterator[str]:
 async def server(example_url: str, tmp_path: Path) -> AsyncIterator[Server]:
     """The server on this test's own copy of the example."""
     async for opened in serving(example_url, tmp_path):
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_url: str, example: Example) -> Iterator[str]:
+    """A copy of the example's database for tests that leave it as it is."""
+    yield from copy_of(postgres_url, example)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """One server for a module's tests, which mark themselves with `loop_scope="module"`."""
+    async for opened in serving(shared_url, tmp_path_factory.mktemp("shared")):
         yield opened
 
 
@@ -114,7 +128,7 @@ async def serving(url: str, data_dir: Path, **settings: object) -> AsyncIterator
         await opened.close()
 
 
-async def _fill(url: str) -> dict[str, str]:
+async def _fill(url: str) -> dict[str, TokenCreated]:
     database = Database(url, pool_size=2)
     now = SystemClock().now()
     try:
@@ -133,7 +147,7 @@ async def _fill(url: str) -> dict[str, str]:
     finally:
         await database.dispose()
     await _expire(url, made["expired"].id.hex, now)
-    return {name: created.token for name, created in made.items()}
+    return made
 
 
 def _all_powerful(author: Principal) -> Principal:

@@ -1,0 +1,163 @@
+"""Every route with every kind of credential: who is let in, who is told what.
+
+The rows come from the route tables, so a new route has its row from the start. Whatever would write is a dry run.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from tests.api.conftest import TOKENS, Example
+from tests.api.contract.client import ContractClient
+from tests.api.contract.tables import all_routes, template_of
+
+from greenroom_server.access.permissions import PERMISSIONS, SDK_KINDS
+from greenroom_server.access.secrets import mint
+from greenroom_server.app import Server
+from greenroom_server.delivery.hot_paths import STREAM_TOKEN
+from greenroom_server.web.routing import PUBLIC, Route
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# Off everywhere, so that archiving it starts and ends nothing.
+DARK_FLAG: Final = "still-dark"
+PLACE: Final = {"project": "shop", "environment": "staging", "flag": DARK_FLAG, "segment": "staff", "key": "gift-cards"}
+BODIES: Final[dict[str, Any]] = {
+    "create_token": {"name": "another", "kind": "pipeline"},
+    "create_project": {"key": "another", "name": "Another"},
+    "roll_out_flag": {"percent": 1},
+    "copy_configurations": {"from": "staging"},
+    "evaluate_flag": {"context": {"targetingKey": "user-1"}},
+    "evaluate_flags": {"context": {"targetingKey": "user-1"}},
+}
+FALLEN: Final = {"no token", "garbage", "never made", "revoked", "expired"}
+# Beside permission and place, these look at whether the token has limits at all.
+UNLIMITED_ONLY: Final = {"list_tokens", "create_token", "read_token", "revoke_token"}
+ALL_ENVIRONMENTS_ONLY: Final = {"export_project", "list_audit_events", "list_project_audit_events"}
+LET_IN: Final = 200
+
+CREDENTIALS: Final = [*TOKENS, *sorted(FALLEN - set(TOKENS))]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def with_dark_flag(shared_server: Server, example: Example) -> AsyncIterator[Server]:
+    """The shared server with one more flag in it."""
+    async with ContractClient(shared_server).bearing(example.tokens["admin"]) as admin:
+        flag = {"key": DARK_FLAG, "purpose": "operational", "type": "boolean"}
+        made = await admin.post("/api/v1/projects/shop/flags", json=flag)
+        assert made.status_code == 201
+    yield shared_server
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("route", all_routes(), ids=lambda route: route.operation_id)
+async def test_route_lets_in_whom_it_should(
+    with_dark_flag: Server, example: Example, route: Any, credential: str
+) -> None:
+    """The answer is 401, 403 or 404 by the rules, and something else for whoever is let in."""
+    async with ContractClient(with_dark_flag).bearing(text_of(credential, example)) as client:
+        answer = await client.request(**request_of(route, example))
+    expected = verdict(route, credential)
+    if expected == LET_IN:
+        assert answer.status_code not in (401, 403, 404, 405), answer.text
+    else:
+        assert answer.status_code == expected, answer.text
+
+
+def verdict(route: Any, credential: str) -> int:
+    """What the rules say: LET_IN, or the status of the refusal."""
+    if route.permission == PUBLIC:
+        return LET_IN
+    if route.permission == STREAM_TOKEN or credential in FALLEN:
+        return 401
+    token = TOKENS[credential]
+    if route.permission not in PERMISSIONS[token.kind]:
+        return 403
+    for limits, name in ((token.projects, "project"), (token.environments, "environment")):
+        if limits is not None and f"{{{name}}}" in route.path and PLACE[name] not in limits:
+            return 404
+    if route.operation_id in UNLIMITED_ONLY and (token.projects or token.environments):
+        return 403
+    if route.operation_id in ALL_ENVIRONMENTS_ONLY and token.environments:
+        return 403
+    if route.operation_id == "create_project" and token.projects:
+        return 403
+    return LET_IN
+
+
+def text_of(credential: str, example: Example) -> str | None:
+    """What is sent as the token."""
+    return {
+        "no token": None,
+        "garbage": "not-a-token",
+        "never made": mint("admin"),
+    }.get(credential, example.tokens.get(credential))
+
+
+def request_of(route: Any, example: Example) -> dict[str, Any]:
+    """A request that gets as far as its verb and changes nothing."""
+    path = template_of(route).format(**PLACE, token=example.token_ids["pipeline"])
+    request: dict[str, Any] = {"method": route.method, "url": path, "params": {}, "headers": {}}
+    if isinstance(route, Route):
+        if route.writes:
+            request["params"]["dry_run"] = "true"
+        if route.method in ("PATCH", "DELETE"):
+            request["headers"]["If-Match"] = "*"
+        if route.method == "PATCH":
+            request["json"] = {}
+    elif template_of(route).endswith("/stream"):
+        request["method"] = "HEAD"  # the head of a stream, not the stream
+    if route.operation_id == "compare_environments":
+        request["params"]["from"] = PLACE["environment"]
+    if route.operation_id in BODIES:
+        request["json"] = BODIES[route.operation_id]
+    return request
+
+
+@pytest.mark.parametrize("verb", ["enable", "rollout"])
+@pytest.mark.parametrize("credential", [name for name in TOKENS if name not in FALLEN])
+async def test_only_the_business_starts_production(
+    shared_server: Server, example: Example, verb: str, credential: str
+) -> None:
+    """Starting something in production takes `production.write` beside the permission to change configurations."""
+    token = TOKENS[credential]
+    path = f"/api/v1/projects/shop/environments/production/flags/express-delivery/{verb}?dry_run=true"
+    async with ContractClient(shared_server).bearing(example.tokens[credential]) as client:
+        answer = await client.post(path, json={"percent": 5, "enable": True} if verb == "rollout" else None)
+    permissions = PERMISSIONS[token.kind]
+    if "configurations.write" not in permissions:
+        expected = 403
+    elif any(
+        limits and sought not in limits
+        for limits, sought in ((token.projects, "shop"), (token.environments, "production"))
+    ):
+        expected = 404
+    else:
+        expected = 200 if "production.write" in permissions else 403
+    assert answer.status_code == expected, answer.text
+
+
+async def test_whoever_may_change_configurations_may_stop_production(shared_server: Server, example: Example) -> None:
+    """A developer, who may start nothing in production, switches a flag off there."""
+    path = "/api/v1/projects/shop/environments/production/flags/new-checkout/disable?dry_run=true"
+    async with ContractClient(shared_server).bearing(example.tokens["developer"]) as client:
+        answer = await client.post(path)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_an_sdk_key_gets_its_own_environment(shared_server: Server, example: Example) -> None:
+    """The snapshot of a key is that of its environment, and nothing in the request can change that."""
+    async with ContractClient(shared_server).bearing(example.tokens["server of staging"]) as client:
+        answer = await client.get("/api/v1/sdk/snapshot?environment=production&project=shop")
+    assert (answer.status_code, answer.json()["environment"]) == (200, "staging")
+
+
+async def test_the_matrix_has_a_row_for_every_route() -> None:
+    """Every kind of token is among the columns, and every permission that a route names is one that somebody has."""
+    assert {token.kind for token in TOKENS.values()} == set(PERMISSIONS)
+    assert set(PERMISSIONS) >= SDK_KINDS
+    granted = frozenset().union(*PERMISSIONS.values())
+    named = {route.permission for route in all_routes()} - {PUBLIC, STREAM_TOKEN}
+    assert named <= granted
+    assert granted - named == {"production.write"}
