@@ -1,0 +1,37 @@
+"""What each kind of token may do, pinned: a change of this table is a decision."""
+
+from greenroom_server.access.permissions import PERMISSIONS
+
+READ = {"self.read", "projects.read", "flags.read"}
+AUTHOR = READ | {"flags.write", "configurations.write", "segments.write", "audit.read"}
+
+
+def test_the_table() -> None:
+    """Developers write flags everywhere but do not start anything in production; SDK keys author nothing."""
+    admin_only = {
+        "projects.write",
+        "projects.import",
+        "environments.write",
+        "tokens.read",
+        "tokens.write",
+        "metrics.read",
+    }
+
+    assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
+        "admin": AUTHOR | admin_only | {"flags.delete", "production.write"},
+        "manager": AUTHOR | {"production.write"},
+        "developer": AUTHOR | {"flags.delete"},
+        "pipeline": READ | {"metrics.read"},
+        "server": {"self.read", "evaluate", "snapshot.read"},
+        "client": {"self.read", "evaluate"},
+    }
+
+
+def test_only_sdk_keys_evaluate() -> None:
+    """People's tokens are for authoring: one that leaks from an application must not be able to author."""
+    assert {kind for kind, allowed in PERMISSIONS.items() if "evaluate" in allowed} == {"server", "client"}
+
+
+def test_browser_keys_never_read_snapshots() -> None:
+    """A snapshot holds every rule and segment."""
+    assert "snapshot.read" not in PERMISSIONS["client"]
