@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import make_url
 from tests.blackbox.server_process import ServerProcess
 from tests.conftest import execute, with_database
 
@@ -29,13 +30,14 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def make_database(postgres_url: str, template: str) -> Iterator[Callable[[], str]]:
-    """Makes migrated, empty databases, which live until the end of the run."""
+def make_database(postgres_url: str, template: str) -> Iterator[Callable[..., str]]:
+    """Makes databases, which live until the end of the run: migrated and empty, or copies of one that nobody uses."""
     made: list[str] = []
 
-    def make() -> str:
+    def make(copied_url: str | None = None) -> str:
         name = f"test_{uuid4().hex}"
-        execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        copied = template if copied_url is None else make_url(copied_url).database
+        execute(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{copied}" STRATEGY FILE_COPY')
         made.append(name)
         return with_database(postgres_url, name)
 
