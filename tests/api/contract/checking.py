@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 import httpx
 import orjson
+import yaml
 from tests.api.contract.document import Document, Operation
 
 from greenroom_server.errors import Invalid
@@ -89,6 +90,9 @@ def wrong_in_response(
     elif media_type.endswith("json"):
         yield from _wrong_in_json(contract, content[media_type]["schema"], response.content)
         yield from _wrong_in_problem(response)
+    elif media_type == "application/yaml":
+        # As any reader of YAML would, of 1.1 too, where a bare `on` is a boolean.
+        yield from wrong_in(contract, content[media_type]["schema"], yaml.safe_load(response.content))
 
 
 def wrong_in(contract: Document, schema: Any, value: Any) -> Iterator[str]:
