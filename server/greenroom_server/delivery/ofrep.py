@@ -63,7 +63,8 @@ class RemoteEvaluation:
         view = served.view_of(principal.kind)
         if key not in view.keys:
             raise flag_not_found()
-        evaluation = evaluate(served.snapshot, key, context, remote.now_ms())
+        snapshot = served.snapshot
+        evaluation = evaluate(snapshot, key, context, remote.now_ms() if snapshot.is_clock_dependent else 0)
         remote.counters.evaluations += 1
         added = remote.cross_origin.headers(headers)
         if evaluation.error_code is None:

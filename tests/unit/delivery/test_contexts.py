@@ -75,6 +75,15 @@ def test_limits_hold_to_the_last_unit(good: Any, bad: Any, limit: str) -> None:
     assert caught.value.limit == limit
 
 
+def test_an_integer_past_64_bits_is_no_float() -> None:
+    """The fast parser would round it; a float of that size is fine."""
+    with pytest.raises(LimitExceeded) as caught:
+        context_of(b'{"context":{"a":99999999999999999999}}')
+
+    assert caught.value.limit == "integer"
+    assert context_of(b'{"context":{"a":1e300}}') == {"a": 1e300}
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
