@@ -26,7 +26,7 @@ run: $(SERVED) ## start the server with its own PostgreSQL and the example proje
 test: $(DEVELOPED) ## run every test; every branch of the engine must be reached
 	$(BIN)/coverage run -m pytest -q tests/unit/evaluation
 	$(BIN)/coverage report --fail-under=100
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/unit/evaluation
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/unit/evaluation
 
 check: lint types imports test ## what CI runs
 
