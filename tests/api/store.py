@@ -1,0 +1,78 @@
+"""Looks at the store behind the server, past its API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import text
+
+from greenroom_server.database.connect import Timeouts, connect
+from greenroom_server.database.engine import CHANNEL, Database
+
+TABLES = (
+    "audit_event",
+    "audit_head",
+    "environment",
+    "environment_change",
+    "flag",
+    "flag_configuration",
+    "idempotency_key",
+    "installation",
+    "project",
+    "segment",
+    "tombstone",
+    "token",
+)
+
+
+async def contents(url: str) -> dict[str, str]:
+    """A digest of every table's rows."""
+    connection: Any = await connect(url, Timeouts(), purpose="greenroom tests")
+    try:
+        return {
+            table: await connection.fetchval(
+                f"SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} t"
+            )
+            for table in TABLES
+        }
+    finally:
+        await connection.close()
+
+
+async def statement(url: str, sql: str) -> None:
+    """Runs SQL as the database's owner, triggers of the audit log switched off."""
+    connection = await connect(url, Timeouts(), purpose="greenroom tests")
+    try:
+        await connection.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {sql}; COMMIT")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def notifications(url: str) -> AsyncIterator[list[str]]:
+    """What is announced during the block, complete when it has ended."""
+    heard: list[str] = []
+    listener: Any = await connect(url, Timeouts(), purpose="greenroom tests")
+    try:
+        await listener.add_listener(CHANNEL, lambda *event: heard.append(str(event[3])))
+        yield heard
+        # One's own announcement comes after all that were committed before it.
+        await listener.execute(f"NOTIFY {CHANNEL}, 'the end'")
+        await listener.fetchval("SELECT 1")
+        assert heard.pop() == "the end"
+    finally:
+        await listener.close()
+
+
+@asynccontextmanager
+async def database(url: str) -> AsyncIterator[Database]:
+    made = Database(url, pool_size=10)
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
+async def count(opened: Database, table: str) -> int:
+    async with opened.reading() as session:
+        return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
