@@ -63,11 +63,13 @@ def test_every_type_reason_and_error(app: OpenFeatureClient, case: Case) -> None
     assert details.error_code == case.error
 
 
-@pytest.mark.parametrize(("asked", "actual"), list(scene.mismatches(numbers_are_one=False)))
+# This client takes a boolean for an integer, as Python does.
+MISMATCHES = [pair for pair in scene.mismatches(numbers_are_one=False) if pair != ("integer", "boolean")]
+
+
+@pytest.mark.parametrize(("asked", "actual"), MISMATCHES)
 def test_another_type_than_the_flag_has(app: OpenFeatureClient, asked: str, actual: str) -> None:
     """The caller's default with `TYPE_MISMATCH`."""
-    if (asked, actual) == ("integer", "boolean"):
-        pytest.skip("this client takes a boolean for an integer, as Python does")
     details = ask(app, asked, f"{actual}-static")
 
     assert details.value == scene.FALLBACK[asked]

@@ -5,10 +5,12 @@ from itertools import count
 from typing import Any
 
 import pytest
+from tests.blackbox.authoring import Application
 from tests.blackbox.clients import scene
 from tests.blackbox.clients.node_process import NodeProcess
 from tests.blackbox.clients.scene import Case
 from tests.blackbox.clients.stage import Stage
+from tests.blackbox.server_process import until
 
 ARRIVES_WITHIN_MS = 4000
 Connect = Callable[..., Any]
@@ -34,8 +36,10 @@ def connect(page: NodeProcess, stage: Stage) -> Iterator[Connect]:
 
 @pytest.fixture
 def switched_off(stage: Stage) -> Iterator[None]:
-    """The flag that tests switch is off before and after."""
+    """The flag that tests switch is off before and after, and served so before."""
     stage.author.switch(scene.PROJECT, scene.ENVIRONMENT, scene.LIVELY, on=False)
+    with Application(stage.url, stage.client_key) as app:
+        until(lambda: app.value(scene.LIVELY) is False, what="the change")
     yield
     stage.author.switch(scene.PROJECT, scene.ENVIRONMENT, scene.LIVELY, on=False)
 
