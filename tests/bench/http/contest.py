@@ -79,10 +79,10 @@ def measure(stage: Stage, case: Case, hammer: Hammer, rounds: int) -> Result:
     with _contestants(stage, case) as contestants:
         result = Result(case, {one.name: [] for one in contestants})
         for one in contestants:
-            _play(one, case, hammer, _WARM_UP)
+            play(one, case, hammer, _WARM_UP)
         for _ in range(rounds):
             for one in contestants:
-                result.rounds[one.name].append(_play(one, case, hammer, case.count))
+                result.rounds[one.name].append(play(one, case, hammer, case.count))
     return result
 
 
@@ -123,7 +123,8 @@ def _contestants(stage: Stage, case: Case) -> Iterator[list[Contestant]]:
         yield made
 
 
-def _play(one: Contestant, case: Case, hammer: Hammer, count: int) -> Round:
+def play(one: Contestant, case: Case, hammer: Hammer, count: int) -> Round:
+    """One contestant answers `count` requests."""
     before = processor_time_s(one.pids)
     hits = hammer.hit(one.port, case.requests, case.answer.size, status=case.answer.status, count=count)
     spent = processor_time_s(one.pids) - before

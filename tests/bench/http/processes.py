@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,9 @@ _LISTENING = re.compile(rb"listening on http://127\.0\.0\.1:([0-9]+)")
 class Process:
     """A Python module that says `listening on http://127.0.0.1:<port>` on standard output when it is ready."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
+        self._settings = settings or {}
         self.port = 0
 
     @property
@@ -29,7 +30,7 @@ class Process:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            self._command, env=surroundings({}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            self._command, env=surroundings(self._settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None
         for line in self._process.stdout:

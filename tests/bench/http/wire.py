@@ -48,6 +48,11 @@ class Connection:
             body += self._more()
         return Answer(int(lines[0].split()[1]), headers, body, len(head) + 4 + len(body))
 
+    def begin(self, request: bytes) -> None:
+        """Send the request and wait for the beginning of an answer that may never end."""
+        self._socket.sendall(request)
+        self._more()
+
     def close(self) -> None:
         self._socket.close()
 

@@ -1,0 +1,47 @@
+"""`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
+
+    python -m tests.bench [engine|http|figures|servers ...] [--rounds N] [--case TEXT]
+
+Without names: the engine, HTTP and the single figures, in less than six minutes.
+`servers` compares uvicorn and granian.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+
+from tests.bench.engine import bench_engine
+from tests.bench.http import contest, figures, servers
+
+PARTS = ("engine", "http", "figures", "servers")
+BY_DEFAULT = PARTS[:3]
+
+
+def main() -> None:
+    """Run the parts and print their tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Greenroom against floors.")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first three")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of each HTTP case (default: 9)")
+    parser.add_argument("--case", default="", help="only HTTP cases whose name contains this")
+    wanted = parser.parse_args()
+    unknown = set(wanted.parts) - set(PARTS)
+    if unknown or wanted.rounds < 1:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}" if unknown else "--rounds must be at least 1")
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    runs: dict[str, Callable[[], None]] = {
+        "engine": bench_engine.main,
+        "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
+        "figures": lambda: print(figures.report()),
+        "servers": lambda: print(servers.report(wanted.rounds)),
+    }
+    for part in wanted.parts or BY_DEFAULT:
+        begun = time.monotonic()
+        print(f"\n== {part}\n", flush=True)
+        runs[part]()
+        print(f"\n({time.monotonic() - begun:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
