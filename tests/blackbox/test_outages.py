@@ -1,5 +1,6 @@
 """The database goes away while applications evaluate: nobody who only evaluates may notice."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.blackbox.own_postgres import OwnPostgres
 from tests.blackbox.server_process import ServerProcess, until
 from tests.blackbox.venue import ENVIRONMENT, FLAG, FLAG_PATH, PROJECT, Venue, open_venue
 
+# How many evaluations each outage has to outlive.
+REQUESTS = int(os.environ.get("GREENROOM_OUTAGE_REQUESTS", "100"))
 _LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'greenroom listen'"
 
 
@@ -50,7 +53,7 @@ def test_evaluation_goes_on_without_the_database(venue: Venue, postgres: OwnPost
                 refused_write(venue)
             assert httpx.get(f"{venue.server.url}/livez", timeout=1).status_code == 200
             until(lambda: venue.readiness() == (200, "degraded"), within_s=6, what="`degraded`")
-            load.wait_for(100)
+            load.wait_for(REQUESTS, within_s=20 + REQUESTS / 20)
         until(lambda: venue.readiness() == (200, "ok"), within_s=10, what="`ok`")
         venue.switch(on=True)
         with venue.application() as app:

@@ -43,5 +43,4 @@ def open_venue(server: ServerProcess) -> Venue:
         author.project(PROJECT, ENVIRONMENT)
         author.flag(PROJECT, FLAG)
         key = author.sdk_key(PROJECT, ENVIRONMENT)
-    server.wait_for_token(key)
     return Venue(server, token, key)

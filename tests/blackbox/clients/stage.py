@@ -31,6 +31,4 @@ def build_stage(server: ServerProcess, database_url: str) -> Stage:
     server_key = author.sdk_key(scene.PROJECT, scene.ENVIRONMENT)
     client_key = author.sdk_key(scene.PROJECT, scene.ENVIRONMENT, "client")
     developer = author.token("developer")
-    for token in (server_key, client_key, developer):
-        server.wait_for_token(token)
     return Stage(server, author, server_key, client_key, {401: server_key[:-1], 403: developer})
