@@ -1,5 +1,6 @@
 """Every verb that writes, as a request to a copy of the example, with what has to be there before it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,14 +40,18 @@ class Verb:
             reply = await named(self.before).do(stage)
             assert reply.is_success, reply.text
 
-    async def do(self, stage: Stage, *, dry_run: bool = False, **headers: str) -> httpx.Response:
+    async def do(
+        self, stage: Stage, headers: Mapping[str, str] | None = None, *, dry_run: bool = False
+    ) -> httpx.Response:
         given = {"If-Match": "*"} if self.takes_version else {}
         path = self.path.replace("{key}", stage.key)
         if "{token}" in path:
             path = path.replace("{token}", await _token_of(stage))
         body = _filled(self.body, stage.key)
         query = {"dry_run": "true"} if dry_run else {}
-        return await stage.admin.request(self.method, path, json=body, params=query, headers={**given, **headers})
+        return await stage.admin.request(
+            self.method, path, json=body, params=query, headers={**given, **(headers or {})}
+        )
 
     def chain_of(self, stage: Stage) -> str | None:
         return None if self.chain is None else self.chain.replace("{key}", stage.key)
