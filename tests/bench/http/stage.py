@@ -62,7 +62,6 @@ def set_up(server: ServerProcess, *, with_toggles: bool = False) -> Stage:
         for flag in toggled_flags() if with_toggles else ():
             author.send("POST", f"/api/v1/projects/{PROJECT}/flags", flag)
         key = author.sdk_key(PROJECT, ENVIRONMENT)
-    server.wait_for_token(key)
     reply = httpx.get(f"{server.url}/api/v1/sdk/snapshot", headers={"authorization": f"Bearer {key}"}, timeout=10)
     reply.raise_for_status()
     return Stage(server, admin, key)
