@@ -43,15 +43,13 @@ class Verb:
     async def do(
         self, stage: Stage, headers: Mapping[str, str] | None = None, *, dry_run: bool = False
     ) -> httpx.Response:
-        given = {"If-Match": "*"} if self.takes_version else {}
+        sent = {**({"If-Match": "*"} if self.takes_version else {}), **(headers or {})}
         path = self.path.replace("{key}", stage.key)
         if "{token}" in path:
             path = path.replace("{token}", await _token_of(stage))
         body = _filled(self.body, stage.key)
         query = {"dry_run": "true"} if dry_run else {}
-        return await stage.admin.request(
-            self.method, path, json=body, params=query, headers={**given, **(headers or {})}
-        )
+        return await stage.admin.request(self.method, path, json=body, params=query, headers=sent)
 
     def chain_of(self, stage: Stage) -> str | None:
         return None if self.chain is None else self.chain.replace("{key}", stage.key)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.api.stage import Stage
-from tests.api.store import statement
+from tests.api.store import count, database, statement
 
 from greenroom.evaluation import limits
 
@@ -166,11 +166,12 @@ async def test_two_thousand_flags(stage: Stage) -> None:
 
 async def test_four_mebibytes(stage: Stage) -> None:
     """An environment that is full takes no more, but what is there can be made smaller and switched off and on."""
-    long = {"attribute": "a", "op": "in", "values": ["x" * 8000] * 30}
+    long: dict[str, Any] = {"attribute": "a", "op": "in", "values": ["x" * 8000] * 30}
     path = stage.flag("gift-cards", "production")
-    sizes = f"(SELECT id FROM flag WHERE key = 'recommendations' AND project_id = (SELECT id FROM project WHERE key = '{stage.key}'))"
-    filled = f"UPDATE flag_configuration SET document_bytes = 4150000 WHERE flag_id = {sizes}"
-    await statement(stage.url, filled)  # as if that flag were so large: filling it takes seconds
+    project = f"(SELECT id FROM project WHERE key = '{stage.key}')"
+    other = f"(SELECT id FROM flag WHERE key = 'recommendations' AND project_id = {project})"
+    # As if that flag were so large: making it so takes seconds.
+    await statement(stage.url, f"UPDATE flag_configuration SET document_bytes = 4150000 WHERE flag_id = {other}")
 
     problem = await refused(stage, path, {"rules": [rule(**long)]})
 
@@ -188,8 +189,6 @@ async def test_counted_bytes_cover_the_snapshot(stage: Stage) -> None:
         "/api/v1/tokens", json={"name": "k", "kind": "server", "project": stage.key, "environment": "production"}
     )
     snapshot = await stage.admin.bearing(key.json()["token"]).get("/api/v1/sdk/snapshot")
-    from tests.api.store import count, database
-
     async with database(stage.url) as opened:
         counted = await count(
             opened,
