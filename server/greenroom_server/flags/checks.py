@@ -14,11 +14,13 @@ _BOOLEAN = {"on": True, "off": False}
 _MOST_SHOWN = 20
 
 
-def checked_variants(wanted: FlagIn) -> dict[str, Any]:
+def checked_variants(wanted: FlagIn, type_before: str | None = None) -> dict[str, Any]:
     """The flag's variants, complete and typed: a boolean flag always has `on` and `off`, a float value is a float.
 
-    Raises `Invalid` with all that is wrong with the flag.
+    Raises `Invalid` with all that is wrong with the flag, also if its type was another one before.
     """
+    if type_before not in (None, wanted.type):
+        raise Invalid(errors=[FieldError("/type", "a flag's type stays: applications ask for it")])
     errors = []
     if wanted.purpose in _MUST_EXPIRE and wanted.expires_on is None:
         errors.append(

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags.documents import (
     authored_environment,
     authored_project,
@@ -77,9 +76,6 @@ def new_flag(project_id: UUID, wanted: FlagIn, variants: dict[str, Any], now: da
 
 
 def apply_flag(row: FlagRow, wanted: FlagIn, variants: dict[str, Any], now: datetime) -> Changes:
-    """Raises `Invalid` if the type is another one."""
-    if wanted.type != row.type:
-        raise Invalid(errors=[FieldError("/type", "a flag's type stays: applications ask for it")])
     before = flag_facts(row)
     for name, value in _columns(wanted, variants).items():
         setattr(row, name, value)

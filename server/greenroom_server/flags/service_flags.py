@@ -55,7 +55,7 @@ async def update_flag(work: Work, project_key: str, key: str, patch: Any) -> Out
     wanted = patched(FlagIn, plain(authored_flag(flag)), patch)
     if flag.archived_at is not None:
         raise Conflict(f"flag `{flag.key}` is archived: restore it first", code="archived")
-    variants = checked_variants(wanted)
+    variants = checked_variants(wanted, flag.type)
     before = served_of(flag)
     changes = apply_flag(flag, wanted, variants, work.now)
     if served_of(flag) != before:

@@ -177,8 +177,8 @@ def _take_segment(job: _Import, wanted: SegmentIn) -> None:
 
 def _take_flag(job: _Import, wanted: FlagDocument) -> None:
     stock, now, path = job.stock, job.work.now, f"/flags/{wanted.key}"
-    variants = checks.checked_variants(wanted)
     flag = stock.flags.get(wanted.key)
+    variants = checks.checked_variants(wanted, None if flag is None else flag.type)
     if flag is None:
         flag = stock.flags[wanted.key] = new_flag(stock.project.id, wanted, variants, now)
         flag.archived_at = now if wanted.archived else None

@@ -153,7 +153,7 @@ async def _configurations(
         .where(col(FlagRow.project_id) == project.id, _mentions(column(ConfigurationRow, name), text))
         .order_by(col(EnvironmentRow.position), col(FlagRow.key))
     )
-    return list((await work.session.execute(query)))
+    return list(await work.session.execute(query))
 
 
 def _mentions(document: Any, text: str) -> Any:
