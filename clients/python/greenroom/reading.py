@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 NOT_READY: Final = "PROVIDER_NOT_READY"
 
-_ERROR_TEXT_LENGTH: Final = 100
-
 
 class FlagReader(ABC):
     """Evaluates with the view it has; who changes the view is not decided here.
@@ -131,10 +129,7 @@ class FlagReader(ABC):
         if view is None:
             return []
         given = {} if context is None else context
-        return [
-            replace(made, value=view.copy_of(made)) if made.flag_type == "object" else made
-            for made in view.evaluate_all(given)
-        ]
+        return [_own(view, made) for made in view.evaluate_all(given)]
 
     def all_values(self, context: Context = NOBODY) -> dict[str, Any]:
         """The values of all flags that have one, by key. This does not count as exposure."""
@@ -205,15 +200,25 @@ class FlagReader(ABC):
         return made
 
     def _carefully(self, key: Any, context: Context) -> Evaluation:
-        view = self._prepared()
-        if view is None:
-            return _failed(key, NOT_READY, f"there are no flags yet: {self._why_not_ready()}")
-        return view.evaluate(key, {} if context is None else context)
+        try:
+            view = self._prepared()
+            if view is None:
+                return _failed(key, NOT_READY, f"there are no flags yet: {self._why_not_ready()}")
+            if not issubclass(type(key), str):
+                return _failed(key, reasons.FLAG_NOT_FOUND, "the key of a flag is text")
+            return view.evaluate(key, {} if context is None else context)
+        except Exception as error:
+            # INVARIANT: no evaluation raises, whatever nobody foresaw.
+            return _failed(key, reasons.GENERAL, f"evaluating failed: {type(error).__name__}")
 
     def _note_broken_sink(self) -> None:
         if not self._is_sink_broken:
             self._is_sink_broken = True
             _log.exception("the exposure sink raised an error; this is said once")
+
+
+def _own(view: View, made: Evaluation) -> Evaluation:
+    return replace(made, value=view.copy_of(made)) if made.flag_type == "object" else made
 
 
 def _with_default(made: Evaluation, kind: str, default: Any) -> Evaluation:
@@ -226,5 +231,5 @@ def _with_default(made: Evaluation, kind: str, default: Any) -> Evaluation:
 
 def _failed(key: Any, code: str, message: str) -> Evaluation:
     nothing: Mapping[str, str | int | bool] = MappingProxyType({})
-    named = key if isinstance(key, str) else repr(type(key))[:_ERROR_TEXT_LENGTH]
+    named = key if issubclass(type(key), str) else f"({type(key).__name__})"
     return Evaluation(named, None, None, reasons.ERROR, code, message, nothing)
