@@ -68,7 +68,7 @@ class Exchange:
                 elif event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                     break
         except (h11.ProtocolError, zlib.error) as error:
-            raise SourceError(f"the answer broke off or is no HTTP: {error}") from error
+            raise SourceError(f"the answer is no HTTP: {error}" if data else "the answer broke off") from error
 
     def take_body(self) -> bytes:
         """What came of the body since this was last asked."""
