@@ -23,6 +23,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self._is_in_message = False
         self._is_in_head = True
         self._head_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
@@ -45,8 +46,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse()
                 return
-        if self._is_in_head or self.cycle.response_complete:
+        if self._is_more_due():
             self._begin_waiting()
+
+    def on_message_begin(self) -> None:
+        self._is_in_message = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > MAX_HEADERS:
@@ -56,10 +61,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._is_in_message = False
         self._is_in_head = True
         self._head_bytes = 0
         self._end_waiting()
         super().on_message_complete()
+
+    def _is_more_due(self) -> bool:
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if self._is_in_message:
+            return self._is_in_head or is_answered
+        # uvicorn keeps time for a connection at rest, but not for one on which something came that begins no request.
+        return is_answered and self.timeout_keep_alive_task is None
 
     def _begin_waiting(self) -> None:
         if self._patience is None:

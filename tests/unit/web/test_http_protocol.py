@@ -62,6 +62,34 @@ async def test_second_head_on_a_connection_has_no_more_time() -> None:
         assert await closes(reader)
 
 
+async def test_connection_at_rest_is_kept() -> None:
+    """Between requests there is nothing to be impatient about: that time is uvicorn's keep-alive."""
+    async with served(empty, http=Impatient) as port, connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(request_head("GET /"))
+            status, _, _ = await read_reply(reader)
+            assert status == 200
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await reader.read(1)
+
+
+async def test_what_begins_no_request_ends_the_connection() -> None:
+    """Empty lines between requests do not count as one."""
+    async with served(empty, http=Impatient) as port, connected(port) as (reader, writer):
+        writer.write(request_head("GET /"))
+        await read_reply(reader)
+
+        async def trickle() -> None:
+            while True:
+                writer.write(b"\r\n")
+                await asyncio.sleep(0.02)
+
+        trickling = asyncio.create_task(trickle())
+        assert await closes(reader)
+        trickling.cancel()
+
+
 async def test_slow_answers_are_left_alone() -> None:
     """The time is for the client's part; an answer may take longer, even if the client says more meanwhile."""
     go_on = asyncio.Event()
