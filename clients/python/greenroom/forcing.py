@@ -15,7 +15,7 @@ from greenroom.overrides import Overrides
 CAUSE: Final = "override"
 """Metadata `cause` of a flag that is forced."""
 
-_TYPES: Final = {bool: "boolean", str: "string", int: "integer", float: "float", dict: "object", list: "object"}
+_TYPES: Final = {bool: "boolean", str: "string", int: "integer", float: "float", dict: "object"}
 _EMPTY: Final[Mapping[str, Any]] = {
     "schema": limits.SCHEMA,
     "project": "-",

@@ -106,7 +106,7 @@ class GreenroomProvider(AbstractProvider):
     def resolve_object_details(
         self, flag_key: str, default_value: _ObjectValue, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_ObjectValue]:
-        """An object flag: a dictionary or a list."""
+        """An object flag: a dictionary."""
         context = _context_of(evaluation_context)
         return self._resolution(self._client.object_details(flag_key, default_value, context), context)
 
@@ -139,7 +139,7 @@ class GreenroomProvider(AbstractProvider):
     async def resolve_object_details_async(
         self, flag_key: str, default_value: _ObjectValue, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[_ObjectValue]:
-        """An object flag: a dictionary or a list."""
+        """An object flag: a dictionary."""
         return self.resolve_object_details(flag_key, default_value, evaluation_context)
 
     def _resolution(self, made: Evaluation, context: Mapping[str, Any]) -> FlagResolutionDetails[Any]:

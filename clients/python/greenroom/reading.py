@@ -93,7 +93,7 @@ class FlagReader(ABC):
         return self._value("float", key, default, context)
 
     def object_value(self, key: str, default: Any, context: Context = NOBODY) -> Any:
-        """The value of an object flag, a dictionary or a list: a copy of its own for each call."""
+        """The value of an object flag, a dictionary: a copy of its own for each call."""
         try:
             made = self._programs[key](context, 0)
             value = self._copiers[made]()  # only evaluations of object flags have a copier

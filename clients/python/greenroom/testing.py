@@ -22,7 +22,7 @@ from greenroom.steps import Swap
 VARIANT: Final = "value"
 """The variant of a flag that was given as a value; of boolean flags it is `on` or `off`."""
 
-_TYPES: Final = {bool: "boolean", str: "string", int: "integer", float: "float", dict: "object", list: "object"}
+_TYPES: Final = {bool: "boolean", str: "string", int: "integer", float: "float", dict: "object"}
 
 
 def flag_document(key: str, value: Any) -> dict[str, Any]:
