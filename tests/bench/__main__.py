@@ -23,7 +23,7 @@ def main() -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Greenroom against floors.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first three")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of each HTTP case (default: 9)")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of each HTTP case (default: 15)")
     parser.add_argument("--case", default="", help="only HTTP cases whose name contains this")
     wanted = parser.parse_args()
     unknown = set(wanted.parts) - set(PARTS)

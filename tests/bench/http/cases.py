@@ -50,7 +50,7 @@ def _single_case(stage: Stage) -> Case:
         _require(said["value"] == workload.SINGLE_VALUE, f"{path} is {said}")
         _require(said["reason"] == "TARGETING_MATCH", f"{path} is {said}")
         _require(answer.content == answers[0].content, "not everybody gets the same answer")
-    return Case("OFREP single, 5 rules", "POST", path, requests, answers[0], 12_000, goal=0.9)
+    return Case("OFREP single, 5 rules", "POST", path, requests, answers[0], 3_000, goal=0.9)
 
 
 def _snapshot_cases(stage: Stage) -> tuple[Case, Case, Case]:
@@ -68,9 +68,9 @@ def _snapshot_cases(stage: Stage) -> tuple[Case, Case, Case]:
     _require(unchanged.status == 304, f"a known snapshot is answered {unchanged.status}")
     everybody = workload.CONNECTIONS
     return (
-        Case("snapshot 200, identity", "GET", path, [request] * everybody, identity, 8_000, goal=1.0),
-        Case("snapshot 200, gzip", "GET", path, [gzip_request] * everybody, compressed, 12_000, goal=1.0),
-        Case("snapshot 304", "GET", path, [unchanged_request] * everybody, unchanged, 12_000, goal=1.0),
+        Case("snapshot 200, identity", "GET", path, [request] * everybody, identity, 2_000, goal=1.0),
+        Case("snapshot 200, gzip", "GET", path, [gzip_request] * everybody, compressed, 3_000, goal=1.0),
+        Case("snapshot 304", "GET", path, [unchanged_request] * everybody, unchanged, 3_000, goal=1.0),
     )
 
 
@@ -88,8 +88,8 @@ def _bulk_cases(stage: Stage, snapshot: bytes) -> tuple[Case, Case]:
     _require(unchanged.status == 304, f"a known bulk answer is answered {unchanged.status}")
     everybody = workload.CONNECTIONS
     return (
-        Case(f"OFREP bulk of {len(said)}, 200", "POST", path, [request] * everybody, answer, 4_000),
-        Case(f"OFREP bulk of {len(said)}, 304", "POST", path, [known] * everybody, unchanged, 10_000),
+        Case(f"OFREP bulk of {len(said)}, 200", "POST", path, [request] * everybody, answer, 1_500),
+        Case(f"OFREP bulk of {len(said)}, 304", "POST", path, [known] * everybody, unchanged, 3_000),
     )
 
 

@@ -138,7 +138,14 @@ async def _carry_out(order: dict[str, Any]) -> dict[str, Any]:
             order["port"],
         )
         connections.append(connection)
+
+    def stay_awake() -> None:
+        # A load process that sleeps must be woken by the server's writes, the more often the slower the server is.
+        if not work.is_over.done():
+            loop.call_soon(stay_awake)
+
     begun = time.perf_counter()
+    stay_awake()
     for connection in connections:
         connection.send()
     await asyncio.wait_for(work.is_over, 120)

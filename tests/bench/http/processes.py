@@ -30,7 +30,11 @@ class Process:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            self._command, env=surroundings(self._settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            self._command,
+            env=surroundings(self._settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # the kernel shares a busy core among sessions, and our server has its own
         )
         assert self._process.stdout is not None
         for line in self._process.stdout:

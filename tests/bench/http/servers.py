@@ -21,7 +21,7 @@ from greenroom_server.database.embedded import EmbeddedPostgres
 
 _STREAMS = 1_000
 _WARM_UP = 1_000
-_COUNT = 6_000
+_COUNT = 4_000
 _READY_WITHIN_S = 15.0
 _PLAIN = "tests.bench.http.plain_app"
 
