@@ -1,6 +1,7 @@
 """Alembic's entry: runs the migrations on the connection that `greenroom_server.database.migrate` opened."""
 
 import pkgutil
+import re
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -13,9 +14,16 @@ for area in pkgutil.iter_modules(greenroom_server.__path__, "greenroom_server.")
     if area.ispkg and find_spec(f"{area.name}.tables") is not None:
         import_module(f"{area.name}.tables")
 
+
+def _is_ours(name: str | None, kind: str, _: object) -> bool:
+    """Everything but the partitions of days, which the server makes by itself."""
+    return kind != "table" or re.search(r"_p\d{8}$", name or "") is None
+
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,
+    include_name=_is_ours,
     compare_type=True,
     compare_server_default=True,
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +25,8 @@ from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags
 from greenroom_server.delivery.subscriber import remember_connection
 from greenroom_server.errors import Unavailable
+from greenroom_server.exposures.routes import intake_route
+from greenroom_server.exposures.service import Exposures, TakeIn
 from greenroom_server.flags.routes_flags import ROUTES as FLAG_ROUTES
 from greenroom_server.flags.routes_projects import ROUTES as PROJECT_ROUTES
 from greenroom_server.flags.routes_segments import ROUTES as SEGMENT_ROUTES
@@ -51,7 +53,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
     return Server(settings, clock or SystemClock())
 
 
-def routes(*, readiness: Readiness, scrape: Scrape) -> tuple[Route, ...]:
+def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
     return (
         *health_routes(readiness=readiness, scrape=scrape),
@@ -61,6 +63,7 @@ def routes(*, readiness: Readiness, scrape: Scrape) -> tuple[Route, ...]:
         *FLAG_ROUTES,
         *SEGMENT_ROUTES,
         *AUDIT_ROUTES,
+        intake_route(take_in),
     )
 
 
@@ -74,6 +77,7 @@ class _Core:
     directory: TokenDirectory
     opened: Opened
     delivery: Delivery
+    exposures: Exposures
     feed: ChangeFeed
     metrics: Metrics
     idempotency: SqlIdempotencyStore
@@ -105,6 +109,10 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     await delivery.start()
     stack.push_async_callback(delivery.close)
 
+    exposures = _exposures_of(settings, database, delivery, clock)
+    await exposures.start()
+    stack.push_async_callback(exposures.close)
+
     feed = _feed_of(settings, database, directory, delivery, opened.copies)
     await feed.start()
     stack.push_async_callback(feed.stop)
@@ -116,9 +124,21 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
         directory=directory,
         opened=opened,
         delivery=delivery,
+        exposures=exposures,
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),
+    )
+
+
+def _exposures_of(settings: Settings, database: Database, delivery: Delivery, clock: Clock) -> Exposures:
+    """What applications report, and what they may."""
+
+    async def visible_flags(environment_id: UUID) -> frozenset[str]:
+        return (await delivery.environments.get(environment_id)).served.client.keys
+
+    return Exposures(
+        database, clock=clock, visible_flags=visible_flags, retention_days=settings.exposure_retention_days
     )
 
 
@@ -161,7 +181,7 @@ def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
         idempotency=core.idempotency,
         clock=core.clock,
     )
-    table = routes(readiness=lambda: _readiness(core), scrape=core.metrics.scrape)
+    table = routes(readiness=lambda: _readiness(core), scrape=core.metrics.scrape, take_in=core.exposures.take_in)
     hot_paths: ASGIApp = core.delivery.hot_paths
     router: ASGIApp = build_router(table, kit=kit)
     if settings.allowed_hosts != ("*",):
@@ -178,6 +198,7 @@ def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
 def _watch(core: _Core) -> None:
     """Show how it is doing."""
     core.delivery.watch(core.metrics)
+    core.exposures.watch(core.metrics)
     watch = core.metrics.watch
     watch(
         "environments",
@@ -200,6 +221,7 @@ def _work_beside(core: _Core, stack: AsyncExitStack) -> None:
     """What runs beside the requests."""
     for name, work in (
         ("housekeeping", _keep_house(core)),
+        ("keeping exposures", _keep_exposures(core)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
@@ -280,6 +302,15 @@ async def _keep_house(core: _Core) -> None:
                 await core.idempotency.prune(session)
         except Unavailable:
             log.debug("housekeeping waits for the database")
+
+
+async def _keep_exposures(core: _Core) -> None:
+    while True:
+        try:
+            await core.exposures.keep_house()
+        except Unavailable:
+            log.debug("exposures wait for the database")
+        await asyncio.sleep(_HOUSEKEEPING_S)
 
 
 async def _sample(metrics: Metrics) -> None:

@@ -25,7 +25,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "manager": AUTHOR | {"production.write"},
     "developer": AUTHOR | {"flags.delete"},
     "pipeline": READ | {"metrics.read"},
-    "server": frozenset({"self.read", "evaluate", "snapshot.read"}),
-    "client": frozenset({"self.read", "evaluate"}),
+    "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),
+    "client": frozenset({"self.read", "evaluate", "exposures.write"}),
 }
 SDK_KINDS: Final = frozenset({"server", "client"})

@@ -45,7 +45,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
             return b"".join(chunks)
 
 
-def media_type_of(scope: Scope, allowed: tuple[str, ...]) -> str:
+def media_type_of(scope: Scope, allowed: tuple[str, ...], *, takes_gzip: bool = False) -> str:
     """The body's media type, one of `allowed`; raises `Unsupported`."""
     header = (_header(scope, b"content-type") or b"").decode("latin-1")
     media_type = header.partition(";")[0].strip().lower()
@@ -54,7 +54,10 @@ def media_type_of(scope: Scope, allowed: tuple[str, ...]) -> str:
     charset = _CHARSET.search(header)
     if charset is not None and charset.group(1).lower() not in ("utf-8", "utf8"):
         raise Unsupported("the body must be in UTF-8")
-    if (_header(scope, b"content-encoding") or b"identity").strip().lower() != b"identity":
+    encoding = (_header(scope, b"content-encoding") or b"identity").strip().lower()
+    if takes_gzip and encoding not in (b"identity", b"gzip"):
+        raise Unsupported("the body may be packed with `gzip` only")
+    if not takes_gzip and encoding != b"identity":
         raise Unsupported("compressed bodies are not read here")
     return media_type
 

@@ -81,7 +81,7 @@ class Endpoint:
         if route.reads_body:
             body = await read_body(scope, request.receive, limit=route.max_body, timeout_s=self._kit.body_timeout_s)
         if body:
-            media_type = media_type_of(scope, route.media_types)
+            media_type = media_type_of(scope, route.media_types, takes_gzip=route.takes_gzip)
         return Call(
             request=request,
             principal=principal,

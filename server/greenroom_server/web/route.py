@@ -27,7 +27,8 @@ class Route:
 
     `writes` opens a writing transaction for the handler and understands `?dry_run=true`; `store="read"` opens a reading
     one. `query` names the parameters that are understood, all others are refused. `idempotent` honours
-    `Idempotency-Key`. Path parameters are keys; `{id:uuid}` narrows one further.
+    `Idempotency-Key`. Path parameters are keys; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
+    packed, as `Content-Encoding: gzip` says; unpacking it within limits is the handler's.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Route:
     query: tuple[str, ...] = ()
     max_body: int = MIB
     media_types: tuple[str, ...] = ()
+    takes_gzip: bool = False
 
     def __post_init__(self) -> None:
         if not self.permission:

@@ -4,6 +4,7 @@ An answer must be documented: its status, its media type, its headers and its bo
 what the contract refuses the server must refuse too.
 """
 
+import gzip
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -188,7 +189,13 @@ def _wrong_in_body(contract: Document, body: Mapping[str, Any], request: httpx.R
         except Invalid as error:
             yield error.detail
     else:
-        yield from _wrong_in_json(contract, media["schema"], request.content)
+        try:
+            is_packed = request.headers.get("content-encoding") == "gzip"
+            content = gzip.decompress(request.content) if is_packed else request.content
+        except (EOFError, OSError) as error:
+            yield f"the body cannot be unpacked: {error}"
+            return
+        yield from _wrong_in_json(contract, media["schema"], content)
 
 
 def _wrong_in_json(contract: Document, schema: Any, data: bytes) -> Iterator[str]:

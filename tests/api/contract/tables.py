@@ -8,7 +8,11 @@ from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 
 def all_routes() -> list[Any]:
     """Every `Route` and every `HotRoute`; they share method, path, operation_id and permission."""
-    return [*routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain")), *HOT_ROUTES]
+    return [*routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in), *HOT_ROUTES]
+
+
+async def _take_in(*_: Any) -> Any:
+    raise NotImplementedError
 
 
 def template_of(route: Any) -> str:

@@ -120,6 +120,11 @@ async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str
             await seen.step(application, "POST", "/ofrep/v1/evaluate/flags/delivery-fee", body)
     async with admin.bearing(tokens["server"]) as application:
         await seen.step(application, "GET", "/api/v1/sdk/snapshot", None)
+        report = the_contract().operation("POST", "/api/v1/sdk/exposures")
+        assert report is not None
+        assert report.request_body is not None
+        batch = report.request_body["content"]["application/json"]["example"]
+        await seen.step(application, "POST", "/api/v1/sdk/exposures", batch)
 
 
 class Seen:

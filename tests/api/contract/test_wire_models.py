@@ -12,6 +12,7 @@ from tests.api.contract.document import the_contract
 
 from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
+from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
 
 # Described by hand in openapi.yaml and named by the models with `WithJsonSchema`.
@@ -24,7 +25,7 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, flags)
+        for module in (access, audit, exposures, flags)
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)

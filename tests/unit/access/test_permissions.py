@@ -22,8 +22,8 @@ def test_the_table() -> None:
         "manager": AUTHOR | {"production.write"},
         "developer": AUTHOR | {"flags.delete"},
         "pipeline": READ | {"metrics.read"},
-        "server": {"self.read", "evaluate", "snapshot.read"},
-        "client": {"self.read", "evaluate"},
+        "server": {"self.read", "evaluate", "snapshot.read", "exposures.write"},
+        "client": {"self.read", "evaluate", "exposures.write"},
     }
 
 

@@ -1,0 +1,1 @@
+"""What applications report: exposures, counts, outcomes and themselves; and what people learn from it."""

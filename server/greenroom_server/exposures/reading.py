@@ -1,0 +1,65 @@
+"""From a request's bytes to a batch: unpacked within limits, read strictly, every member checked."""
+
+import asyncio
+import zlib
+from typing import Final
+
+from greenroom_server.errors import Invalid, LimitExceeded, PayloadTooLarge
+from greenroom_server.exposures.wire import MAX_ROWS, ReportIn
+from greenroom_server.web.codec import MAX_DEPTH, read_json
+from greenroom_server.web.validation import parse
+
+MAX_WIRE_BYTES: Final = 2 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 8 * 1024 * 1024
+MAX_RATIO: Final = 20
+RATIO_COUNTS_FROM: Final = 1024 * 1024
+MAX_NODES: Final = 8 * 3 * MAX_ROWS
+
+# Larger ones are read in a thread, so that evaluation does not wait for them.
+_LARGE_BYTES: Final = 256 * 1024
+_STEP_BYTES: Final = 256 * 1024
+_GZIP: Final = 31
+
+
+async def read_report(body: bytes, *, is_packed: bool) -> tuple[ReportIn, int]:
+    """The batch, and its size unpacked; raises `Invalid` or `LimitExceeded`."""
+    if not body:
+        raise Invalid("the request needs a JSON body")
+    if len(body) * (4 if is_packed else 1) > _LARGE_BYTES:
+        return await asyncio.to_thread(_read, body, is_packed)
+    return _read(body, is_packed)
+
+
+def unpack(data: bytes) -> bytes:
+    """The content of one gzip member, counted while it is unpacked."""
+    unpacker = zlib.decompressobj(_GZIP)
+    chunks: list[bytes] = []
+    size = 0
+    rest = data
+    try:
+        while not unpacker.eof:
+            chunk = unpacker.decompress(rest, _STEP_BYTES)
+            rest = unpacker.unconsumed_tail
+            size += len(chunk)
+            if size > MAX_UNPACKED_BYTES:
+                raise PayloadTooLarge("unpacked_bytes", MAX_UNPACKED_BYTES)
+            if size > RATIO_COUNTS_FROM and size > MAX_RATIO * len(data):
+                raise PayloadTooLarge("packing_ratio", MAX_RATIO)
+            chunks.append(chunk)
+            if not chunk and not rest:
+                break
+    except zlib.error:
+        raise Invalid("the body is not gzip, though `Content-Encoding` says so") from None
+    if not unpacker.eof or unpacker.unused_data:
+        raise Invalid("the body is not one whole gzip member")
+    return b"".join(chunks)
+
+
+def _read(body: bytes, is_packed: bool) -> tuple[ReportIn, int]:
+    data = unpack(body) if is_packed else body
+    try:
+        # The model bounds depth and texts: with limits as wide as the batch, the reader's quick proofs suffice.
+        value = read_json(data, depth=MAX_NODES, nodes=MAX_NODES, string_bytes=MAX_UNPACKED_BYTES)
+    except RecursionError:
+        raise LimitExceeded("json_depth", MAX_DEPTH) from None
+    return parse(ReportIn, value), len(data)
