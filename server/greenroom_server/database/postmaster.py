@@ -9,10 +9,12 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_S = 0.02
+_REAPED_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ def _wait_until_gone(pid: int, cluster: Path, patience_s: float, child: subproce
         if child is not None:
             child.poll()  # reaps it
         if not is_postmaster(pid, cluster):
+            if child is not None and child.pid == pid:
+                # On its way out a process shows no command line any more, a moment before it can be reaped.
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_REAPED_WITHIN_S)
             return True
         time.sleep(_POLL_S)
     return False
