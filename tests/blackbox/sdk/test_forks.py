@@ -1,0 +1,212 @@
+"""Processes that fork: each child keeps its flags fresh by itself, and harms its parent's connection in no way."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.blackbox.sdk.conftest import KEY
+from tests.blackbox.sdk.sdk_server import SdkServer
+from tests.blackbox.server_process import surroundings, until
+from tests.unit.sdk.documents import change, snapshot
+
+from greenroom import Client
+
+FORKS = 20
+
+# The children of this process must not run pytest's or the test servers' ends, so they leave by `os._exit`.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+
+
+def in_child(work: Callable[[], bool]) -> int:
+    """Run this in a fork; the exit status is 0 if it came out true."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = 0 if work() else 2
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return -1
+
+
+def waits_for(client: Client, revision: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        client.bool_value("a", False)  # wakes the updates, as an application would
+        if client.status.revision == revision:
+            return client.bool_value("a", False) is True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_child_has_the_flags_at_once_and_gets_changes(server: SdkServer) -> None:
+    """Its first evaluation starts its own updates; the parent's stream stays as it is."""
+    with Client(server.url, KEY) as client:
+        assert client.wait_ready()
+        until(lambda: server.streams == 1, what="the stream")
+
+        def work() -> bool:
+            if client.bool_value("a", True) is not False:
+                return False
+            server.document = snapshot(2, a=True)  # only to know what to wait for: the parent's copy is published
+            return waits_for(client, 2)
+
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                status = 0 if work() else 2
+            finally:
+                os._exit(status)
+        until(lambda: server.streams == 2, what="the child's stream")
+        server.publish(change(1, 2, a=True), snapshot(2, a=True))
+        _, status = os.waitpid(pid, 0)
+        until(lambda: client.bool_value("a", False) is True, what="the change in the parent")
+        until(lambda: server.streams == 1, what="the end of the child's stream")
+
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert sum(path.endswith("/stream") for path, _ in server.requests) == 2
+
+
+def test_a_client_that_was_never_started_starts_in_each_child(server: SdkServer) -> None:
+    """As it is with an application that is loaded before the fork."""
+    server.document = snapshot(2, a=True)
+    client = Client(server.url, KEY)
+
+    assert in_child(lambda: waits_for(client, 2)) == 0
+    assert in_child(lambda: client.wait_ready() and client.bool_value("a", False)) == 0
+    assert client.status.state == "starting"
+    client.close()
+
+
+def test_forks_at_any_moment_never_hang(server: SdkServer) -> None:
+    """Also while updates are being applied and locks are held."""
+    server.document = snapshot(2, a=True, filler="x" * 100_000)
+    for turn in range(FORKS):
+        with Client(server.url, KEY) as client:
+            client.start()
+            time.sleep(turn / FORKS / 50)  # not a wait: a fork somewhere within the start
+            assert in_child(lambda client=client: waits_for(client, 2)) == 0  # type: ignore[misc]
+
+
+def test_a_child_may_close_its_client(server: SdkServer) -> None:
+    """The parent's goes on."""
+    with Client(server.url, KEY) as client:
+        assert client.wait_ready()
+        until(lambda: server.streams == 1, what="the stream")
+
+        def work() -> bool:
+            client.close()
+            return client.bool_value("a", True) is False
+
+        assert in_child(work) == 0
+        server.publish(change(1, 2, a=True), snapshot(2, a=True))
+        until(lambda: client.bool_value("a", False) is True, what="the change")
+        assert len(server.requests) == 2
+
+
+def _evaluate(client: Client, pipe: Connection) -> None:
+    pipe.send(waits_for(client, 2))
+
+
+def test_multiprocessing(server: SdkServer) -> None:
+    """With its own way to fork, and to end."""
+    server.document = snapshot(2, a=True)
+    with Client(server.url, KEY) as client:
+        assert client.wait_ready()
+        context = multiprocessing.get_context("fork")
+        mine, theirs = context.Pipe()
+        process = context.Process(target=_evaluate, args=(client, theirs))
+        process.start()
+
+        assert mine.poll(15)
+        assert mine.recv() is True
+        process.join(10)
+        assert process.exitcode == 0
+
+
+APPLICATION = """
+from greenroom import Client
+
+flags = Client()  # at import, before gunicorn forks
+flags.bool_value("a", False)
+
+def app(environ, start_response):
+    import os
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.getpid()} {flags.bool_value('a', False)} {flags.status.revision}".encode()]
+"""
+
+
+@contextmanager
+def gunicorn(folder: Path, server: SdkServer) -> Iterator[str]:
+    """A prefork server with two workers, which loads the application before it forks."""
+    (folder / "application.py").write_text(APPLICATION)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
+    environment = surroundings({"GREENROOM_URL": server.url, "GREENROOM_SDK_KEY": KEY})
+    process = subprocess.Popen([*command, "application:app"], cwd=folder, env=environment, stderr=subprocess.PIPE)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        _, text = process.communicate(timeout=10)
+    assert process.returncode == 0, text.decode()
+    assert b"Traceback" not in text, text.decode()
+
+
+def test_gunicorn_prefork(server: SdkServer, tmp_path: Path) -> None:
+    """Both workers get the change, and gunicorn stops as quickly as ever."""
+    with gunicorn(tmp_path, server) as url:
+        until(lambda: len(_workers(url, "False")) == 2, 15, "both workers")
+        server.publish(change(1, 2, a=True), snapshot(2, a=True))
+        until(lambda: len(_workers(url, "True 2")) == 2, 10, "the change in both")
+
+
+def _workers(url: str, text: str) -> set[str]:
+    answers = [httpx.get(url, timeout=5).text for _ in range(12)]
+    return {answer.split()[0] for answer in answers if answer.split(" ", 1)[1].startswith(text)}
+
+
+@pytest.mark.parametrize(
+    "ending", ["pass", "flags.close()", "raise SystemExit(0)", "import os; os.kill(os.getpid(), 15)"]
+)
+def test_the_interpreter_ends_at_once(server: SdkServer, ending: str) -> None:
+    """With an open stream, and with a server that does not answer; nothing is written to stderr."""
+    program = textwrap.dedent(
+        f"""
+        from greenroom import Client
+        flags = Client({server.url!r}, "k")
+        assert flags.wait_ready()
+        hopeless = Client("http://127.0.0.1:9", "k").start()
+        print("ready", flush=True)
+        {ending}
+        """
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, env=surroundings({}))
+
+    assert done.stdout == b"ready\n"
+    assert done.returncode in (0, -15)
+    assert b"Traceback" not in done.stderr
+    assert time.monotonic() - begun < 10
