@@ -74,7 +74,8 @@ async def record(session: AsyncSession, event: Event, now: datetime) -> None:
     await session.execute(_APPEND, row)
 
 
-# One statement, because every change of anything waits for it.
+# Built once, and in one statement, because every change of anything waits for it.
+_LOCKED_HEAD = text("SELECT sequence, hash FROM audit_head WHERE chain = :chain FOR UPDATE")
 _APPEND = text("""
 WITH event AS (
     INSERT INTO audit_event (chain, sequence, at, actor, action, target, body, previous_hash, hash)
@@ -155,8 +156,7 @@ def _hash(previous: bytes, body: bytes) -> bytes:
 
 
 async def _locked_head(session: AsyncSession, chain: str) -> tuple[int, bytes] | None:
-    query = select(col(AuditHeadRow.sequence), col(AuditHeadRow.hash)).where(col(AuditHeadRow.chain) == chain)
-    found = (await session.execute(query.with_for_update())).one_or_none()
+    found = (await session.execute(_LOCKED_HEAD, {"chain": chain})).one_or_none()
     return None if found is None else (found[0], found[1])
 
 

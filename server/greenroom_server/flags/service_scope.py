@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,13 +20,26 @@ from greenroom_server.flags.tables import (
 )
 from greenroom_server.flags.work import Work
 
+# Built once: these run with every switch of a flag.
+_PROJECT: Final = select(ProjectRow).where(col(ProjectRow.key) == bindparam("key"))
+_LOCKED_PROJECT: Final = _PROJECT.with_for_update().execution_options(populate_existing=True)
+_PLACE: Final = (
+    select(EnvironmentRow, FlagRow, ConfigurationRow)
+    .join(ConfigurationRow, col(ConfigurationRow.environment_id) == col(EnvironmentRow.id))
+    .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
+    .where(
+        col(EnvironmentRow.project_id) == bindparam("project_id"),
+        col(EnvironmentRow.key) == bindparam("environment"),
+        col(FlagRow.project_id) == bindparam("project_id"),
+        col(FlagRow.key) == bindparam("flag"),
+    )
+)
+
 
 async def get_project(session: AsyncSession, key: str, *, lock: bool = False) -> ProjectRow:
     """The project; with `lock`, no other writer of this project runs until the transaction ends."""
-    query = select(ProjectRow).where(col(ProjectRow.key) == key)
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    row = (await session.scalars(query)).one_or_none()
+    query = _LOCKED_PROJECT if lock else _PROJECT
+    row = (await session.scalars(query, {"key": key})).one_or_none()
     if row is None:
         raise NotFound(f"there is no project `{key}`")
     return row
@@ -66,18 +79,8 @@ async def find_place(
     session: AsyncSession, project: ProjectRow, environment_key: str, key: str
 ) -> tuple[EnvironmentRow, FlagRow, ConfigurationRow]:
     """The rows behind a configuration's path; raises `NotFound` naming what is not there."""
-    query = (
-        select(EnvironmentRow, FlagRow, ConfigurationRow)
-        .join(ConfigurationRow, col(ConfigurationRow.environment_id) == col(EnvironmentRow.id))
-        .join(FlagRow, col(FlagRow.id) == col(ConfigurationRow.flag_id))
-        .where(
-            col(EnvironmentRow.project_id) == project.id,
-            col(EnvironmentRow.key) == environment_key,
-            col(FlagRow.project_id) == project.id,
-            col(FlagRow.key) == key,
-        )
-    )
-    found = (await session.execute(query)).one_or_none()
+    names = {"project_id": project.id, "environment": environment_key, "flag": key}
+    found = (await session.execute(_PLACE, names)).one_or_none()
     if found is None:
         await get_environment(session, project, environment_key)
         await get_flag(session, project, key)
