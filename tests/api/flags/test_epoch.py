@@ -1,6 +1,5 @@
 """The epoch: the name of one history of the database."""
 
-import asyncio
 import subprocess
 import tempfile
 from pathlib import Path
@@ -67,7 +66,7 @@ def test_restart() -> None:
         epochs = []
         for _ in range(2):
             with EmbeddedPostgres(folder / "data", settings=DISPOSABLE) as url:
-                asyncio.run(migrate(url))
+                run(migrate(url))
                 epochs.append(epoch_of(url))
     finally:
         rmtree(folder)
