@@ -23,8 +23,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self._messages = 0
         self._is_in_message = False
-        self._is_in_head = True
+        self._is_in_head = False
         self._head_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
 
@@ -37,11 +38,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._is_in_head
+        # What comes with the end of another request is not counted: how much of it is head, the parser does not tell.
+        is_head_only = not self._is_in_message or self._is_in_head
+        messages = self._messages + (not self._is_in_message)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if was_in_head and self._is_in_head:
+        if self._is_in_message and self._is_in_head and is_head_only and self._messages == messages:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse()
@@ -50,7 +53,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._begin_waiting()
 
     def on_message_begin(self) -> None:
-        self._is_in_message = True
+        self._messages += 1
+        self._is_in_message = self._is_in_head = True
+        self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -62,8 +67,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._is_in_message = False
-        self._is_in_head = True
-        self._head_bytes = 0
         self._end_waiting()
         super().on_message_complete()
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from tests.unit.web.rig import connected, read_reply, request_head, served
 
-from greenroom_server.web.http_protocol import MAX_HEADERS, BoundedHttpProtocol
+from greenroom_server.web.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHttpProtocol
 
 pytestmark = pytest.mark.asyncio
 
@@ -136,6 +136,29 @@ async def test_endless_head_is_refused(one_header: bool) -> None:
         with pytest.raises(ConnectionError):
             async with asyncio.timeout(10):
                 await send_for_ever()
+
+
+@pytest.mark.parametrize("size", [MAX_HEAD_BYTES, 200_000])
+async def test_body_is_no_head(size: int) -> None:
+    """However much of a request comes in one piece, only its head counts."""
+    request = request_head("POST /", [f"Content-Length: {size}"]) + b"x" * size
+    async with served(empty, http=BoundedHttpProtocol) as port, connected(port) as (reader, writer):
+        for _ in range(20):
+            writer.write(request)
+            status, _, _ = await read_reply(reader)
+            assert status == 200
+
+
+async def test_head_behind_a_large_body_is_read() -> None:
+    """Two requests at once, the second in two pieces, the first of which comes with the first one's body."""
+    size = 100_000
+    first = request_head("POST /", [f"Content-Length: {size}"]) + b"x" * size
+    second = request_head("GET /")
+    async with served(empty, http=BoundedHttpProtocol) as port, connected(port) as (reader, writer):
+        writer.write(first + second[:10])
+        status, _, _ = await read_reply(reader)
+        writer.write(second[10:])
+        assert status == (await read_reply(reader))[0] == 200
 
 
 async def test_head_past_the_limit_is_431() -> None:
