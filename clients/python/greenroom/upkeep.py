@@ -22,7 +22,7 @@ from greenroom.held import MAX_DOCUMENT_BYTES, Held, parse_object, read_document
 from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
 from greenroom.reading import FlagReader
-from greenroom.status import Health, Status
+from greenroom.status import Health, State, Status
 from greenroom.steps import News, Swap
 from greenroom.updates import Updates
 from greenroom.views import View
@@ -67,13 +67,22 @@ class Upkeep(FlagReader):
         self._look_for_overrides()
 
     @property
+    def state(self) -> State:
+        """The status' state alone, which costs next to nothing."""
+        return "closed" if self._is_closed else self._health.state
+
+    @property
+    def flag_set(self) -> str | None:
+        """`project/environment` of the flags, once there are some."""
+        return None if self._held is None else f"{self._held.snapshot.project}/{self._held.snapshot.environment}"
+
+    @property
     def status(self) -> Status:
-        """How this client is doing right now."""
+        """How this client is doing right now, with all that is known."""
         held, view, health = self._held, self._view, self._health
         forced = () if view is None else tuple(sorted(view.forced))
         troubles = tuple(text for texts in self._troubles.copy().values() for text in texts)
-        state = "closed" if self._is_closed else health.state
-        status = Status(state, health.cause, health.is_refused, warnings=troubles, overrides=forced)
+        status = Status(self.state, health.cause, health.is_refused, warnings=troubles, overrides=forced)
         if held is None:
             return status
         of = held.snapshot
