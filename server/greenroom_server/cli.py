@@ -1,4 +1,4 @@
-"""`greenroom-server`: serve, migrate, seed, check-config.
+"""`greenroom-server`: serve, migrate, seed, new-admin, check-config.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from greenroom_server.access.service import ensure_installation, new_setup_token
+from greenroom_server.access.service import add_admin, ensure_installation, new_setup_token
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
@@ -61,6 +61,18 @@ def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     with _store(settings) as ready:
         applied = asyncio.run(migrate(ready.database_url or ""))
     print("\n".join(f"applied {revision}" for revision in applied) or "up to date")
+    return 0
+
+
+def _new_admin(settings: Settings, parsed: argparse.Namespace) -> int:
+    async def add(database: Database) -> str:
+        async with database.transaction() as session:
+            await ensure_installation(session, SystemClock().now())
+            return (await add_admin(session, parsed.name, SystemClock().now())).token
+
+    with _store(settings) as ready:
+        asyncio.run(migrate(ready.database_url or ""))
+        print(asyncio.run(_with_database(ready, add)))
     return 0
 
 
@@ -187,6 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     seeding = commands.add_parser("seed", parents=[store], help="add the example project `shop`, if it is not there")
     seeding.add_argument("--tokens", type=Path, help="file to write the example's tokens to, for your shell to source")
     seeding.set_defaults(run=_seed)
+    adding = commands.add_parser("new-admin", parents=[store], help="make an administrator's token, should all be lost")
+    adding.add_argument("--name", default="made on the command line", help="what the token is called")
+    adding.set_defaults(run=_new_admin)
     checking = commands.add_parser("check-config", parents=[store], help="show the settings in force")
     checking.set_defaults(run=_check_config)
     writing = commands.add_parser("migration", help="for developers: write the next migration from the tables")

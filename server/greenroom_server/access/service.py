@@ -76,6 +76,13 @@ async def set_up(session: AsyncSession, wanted: SetupIn, now: datetime) -> Token
     return await _add_token(session, TokenIn(name=wanted.name, kind="admin"), None, actor="setup", now=now)
 
 
+async def add_admin(session: AsyncSession, name: str, now: datetime) -> TokenCreated:
+    """An administrator's token for whoever has the database: the way back in when all others are lost or expired."""
+    row = await _installation(session, lock=True)
+    row.set_up_at, row.setup_hash = row.set_up_at or now, None
+    return await _add_token(session, TokenIn(name=name, kind="admin"), None, actor="command line", now=now)
+
+
 async def create_token(
     session: AsyncSession, principal: Principal, wanted: TokenIn, find_environment: EnvironmentFinder, now: datetime
 ) -> TokenCreated:

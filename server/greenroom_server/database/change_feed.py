@@ -17,6 +17,7 @@ from greenroom_server.errors import Unavailable
 _KEEPALIVE_S = 10.0
 _KEEPALIVE_TIMEOUT_S = 2.0
 _LONGEST_PAUSE_S = 2.0
+_SPACING_S = 0.02
 _LONGEST_RECONNECT_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,10 @@ class ChangeFeed:
     async def _tick_for_ever(self) -> None:
         while True:
             self._hint.clear()  # before the tick: what comes during it is for the next one
+            begun = time.monotonic()
             await self._tick()
+            # Of a burst of changes the first is seen at once and the others together: writers need the time.
+            await asyncio.sleep(max(0.0, begun + _SPACING_S - time.monotonic()))
             pause_s = min(self._interval_s * 2**self._failures, max(self._interval_s, _LONGEST_PAUSE_S))
             if self._failures:
                 pause_s *= random.uniform(0.5, 1.0)  # noqa: S311  spreads servers out, hides nothing
