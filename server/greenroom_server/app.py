@@ -26,7 +26,9 @@ from greenroom_server.delivery.store import StoredFlags
 from greenroom_server.delivery.subscriber import remember_connection
 from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.routes import intake_route
+from greenroom_server.exposures.routes_views import ROUTES as EXPOSURE_ROUTES
 from greenroom_server.exposures.service import Exposures, TakeIn
+from greenroom_server.exposures.service_darkness import watch_darkness
 from greenroom_server.flags.routes_flags import ROUTES as FLAG_ROUTES
 from greenroom_server.flags.routes_projects import ROUTES as PROJECT_ROUTES
 from greenroom_server.flags.routes_segments import ROUTES as SEGMENT_ROUTES
@@ -63,6 +65,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn) -> tuple[Ro
         *FLAG_ROUTES,
         *SEGMENT_ROUTES,
         *AUDIT_ROUTES,
+        *EXPOSURE_ROUTES,
         intake_route(take_in),
     )
 
@@ -308,6 +311,8 @@ async def _keep_exposures(core: _Core) -> None:
     while True:
         try:
             await core.exposures.keep_house()
+            async with core.database.transaction() as session:
+                await watch_darkness(session, core.clock.now())
         except Unavailable:
             log.debug("exposures wait for the database")
         await asyncio.sleep(_HOUSEKEEPING_S)

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DARK_FLAG: Final = "still-dark"
 PLACE: Final = {"project": "shop", "environment": "staging", "flag": DARK_FLAG, "segment": "staff", "key": "gift-cards"}
 BODIES: Final[dict[str, Any]] = {
+    "erase_subject": {"targeting_key": "user-1"},
     "report_exposures": {"instance": {"id": "one", "sdk": "test", "sdk_version": "1"}},
     "create_token": {"name": "another", "kind": "pipeline"},
     "create_project": {"key": "another", "name": "Another"},

@@ -21,6 +21,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "tokens.read",
         "tokens.write",
         "metrics.read",
+        "exposures.erase",
     },
     "manager": AUTHOR | {"production.write"},
     "developer": AUTHOR | {"flags.delete"},

@@ -93,3 +93,18 @@ class InstanceRow(SQLModel, table=True):
     first_seen: datetime = Field(sa_column=_moment())
     last_seen: datetime = Field(sa_column=_moment())
     dropped: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class DarknessAlertRow(SQLModel, table=True):
+    """A variant was served of a flag that had gone dark at `dark_since`."""
+
+    __tablename__ = "darkness_alert"
+
+    environment_id: UUID = Field(foreign_key="environment.id", ondelete="CASCADE", primary_key=True)
+    flag: str = Field(sa_column=Column(Text, primary_key=True))
+    variant: str = Field(sa_column=Column(Text, primary_key=True))
+    dark_since: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    first_at: datetime = Field(sa_column=_moment())
+    last_at: datetime = Field(sa_column=_moment())
+    evaluations: int = Field(sa_column=Column(BigInteger, nullable=False))
+    raised_at: datetime = Field(sa_column=_moment())

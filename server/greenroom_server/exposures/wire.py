@@ -1,5 +1,6 @@
 """What applications report, and what is answered."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -79,3 +80,126 @@ class ReceiptOut(Closed):
 
     accepted: int
     ignored: int
+
+
+class ServedOut(Closed):
+    """How often a variant was served; `subjects` are the distinct ones, of flags that report them."""
+
+    variant: str | None
+    evaluations: int
+    subjects: int
+
+
+class ServedPointOut(Closed):
+    """How often a variant was served in the stretch of time that begins at `at`."""
+
+    at: datetime
+    variant: str | None
+    evaluations: int
+    subjects: int
+
+
+class FlagExposuresOut(Closed):
+    """What a flag served in an environment, in all and over time."""
+
+    flag: str
+    environment: str
+    since: datetime
+    until: datetime
+    step: Literal["minute", "hour", "day"]
+    totals: list[ServedOut]
+    items: list[ServedPointOut]
+
+
+class LaggardOut(Closed):
+    """An instance that serves another revision than the newest."""
+
+    instance: str
+    application: str
+    version: str
+    build: str
+    revision: int
+    reached_at: datetime
+    last_seen: datetime
+
+
+class PropagationOut(Closed):
+    """How far the newest revision has come. `slowest_s` is of the instances that were there when it was published."""
+
+    environment: str
+    revision: int
+    published_at: datetime
+    instances: int
+    current: int
+    slowest_s: float | None
+    laggards: list[LaggardOut]
+
+
+class BuildOut(Closed):
+    """A build that was seen at work; `instances` are those seen in the last minutes."""
+
+    application: str
+    version: str
+    build: str
+    instances: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class UnusedFlagOut(Closed):
+    """A flag that nobody asked for; `last_evaluated_at` as far back as counts are kept."""
+
+    flag: str
+    last_evaluated_at: datetime | None
+
+
+class UnknownFlagOut(Closed):
+    """A key that applications ask for and that is no flag, or an archived one."""
+
+    flag: str
+    evaluations: int
+    last_evaluated_at: datetime
+
+
+class CoverageOut(Closed):
+    """Which flags nobody asks for, and what is asked for that is no flag."""
+
+    environment: str
+    since: datetime
+    unused: list[UnusedFlagOut]
+    unknown: list[UnknownFlagOut]
+
+
+class OutcomeSumOut(Closed):
+    """What applications tracked under one name."""
+
+    name: str
+    count: int
+    subjects: int
+    total: float | None
+
+
+class DarknessAlertOut(Closed):
+    """A variant that was served though the flag was dark, `first_at` to `last_at`; times are minutes."""
+
+    environment: str
+    flag: str
+    variant: str
+    dark_since: datetime
+    first_at: datetime
+    last_at: datetime
+    evaluations: int
+    raised_at: datetime
+
+
+class SubjectIn(Closed):
+    """Whose rows to erase."""
+
+    targeting_key: TargetingKey
+
+
+class ErasedOut(Closed):
+    """How many rows were erased."""
+
+    exposures: int
+    outcomes: int

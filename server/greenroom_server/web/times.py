@@ -17,6 +17,11 @@ def moment_of(text: str) -> datetime:
     return _in_utc(datetime.fromisoformat(text))
 
 
+def moment_in(text: str) -> datetime:
+    """The moment that a query parameter names, in UTC; ValueError for anything else."""
+    return moment_of(_moment_text(text).upper())
+
+
 def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a moment needs its offset from UTC")

@@ -7,6 +7,7 @@ from tests.api.contract.client import ContractClient
 from tests.api.contract.document import the_contract
 
 SHOP = "/api/v1/projects/shop"
+PRODUCTION = f"{SHOP}/environments/production"
 ANY = {"If-Match": "*"}
 # Their answers do not end (tests/api/delivery holds them), or they happen once in the life of an installation.
 NOT_HERE = {"stream_refetches", "stream_snapshot", "set_up"}
@@ -31,6 +32,12 @@ READS: list[Step] = [
     ("GET", f"{SHOP}/flags/new-checkout", None),
     ("GET", f"{SHOP}/flags/new-checkout/usage", None),
     ("GET", f"{SHOP}/environments/production/flags/checkout-button", None),
+    ("GET", f"{PRODUCTION}/flags/checkout-button/exposures?step=day&since=2026-11-01T00:00:00Z", None),
+    ("GET", f"{PRODUCTION}/outcomes", None),
+    ("GET", f"{PRODUCTION}/propagation", None),
+    ("GET", f"{PRODUCTION}/builds", None),
+    ("GET", f"{PRODUCTION}/coverage", None),
+    ("GET", f"{SHOP}/darkness-alerts", None),
     ("GET", f"{SHOP}/segments", None),
     ("GET", f"{SHOP}/segments/staff", None),
     ("GET", f"{SHOP}/segments/staff/usage", None),
@@ -70,6 +77,7 @@ LIFE: list[Step] = [
     ("POST", f"{SHOP}/environments/staging/copy", {"from": "canary", "flags": ["theme"], "include_enabled": True}),
     ("POST", f"{SHOP}/environments/canary/flags/theme/disable", None),
     ("POST", f"{SHOP}/environments/staging/flags/theme/disable", None),
+    ("POST", f"{SHOP}/subjects/erase", {"targeting_key": "user-1"}),
     ("POST", f"{SHOP}/flags/theme/archive", None),
     ("POST", f"{SHOP}/flags/theme/restore", None),
     ("POST", f"{SHOP}/flags/theme/archive", None),

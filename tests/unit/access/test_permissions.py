@@ -15,6 +15,7 @@ def test_the_table() -> None:
         "tokens.read",
         "tokens.write",
         "metrics.read",
+        "exposures.erase",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
