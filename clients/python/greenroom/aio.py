@@ -15,7 +15,7 @@ from typing import Final, Self
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
 from greenroom.forks import call_after_fork
-from greenroom.http_sources import AsyncHttpSource
+from greenroom.http_aio import AsyncHttpSource
 from greenroom.options import Options, address
 from greenroom.sources import AsyncSource, AsyncStream
 from greenroom.steps import Fetch, Open, Read, Wait

@@ -13,7 +13,7 @@ from typing import Self
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
 from greenroom.forks import call_after_fork
-from greenroom.http_sources import HttpSource
+from greenroom.http_source import HttpSource
 from greenroom.options import Options, address
 from greenroom.sources import Source, Stream
 from greenroom.steps import Fetch, Open, Read, Wait

@@ -4,7 +4,6 @@ h11 reads and writes HTTP/1.1. Bodies are unpacked while they arrive and never g
 """
 
 import zlib
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import h11
@@ -118,6 +117,8 @@ def _retry_after_s(text: str, date: str) -> float:
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # rarely needed, and slow to load
+
     try:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds())
     except (ValueError, TypeError, OverflowError):

@@ -14,7 +14,7 @@ from tests.unit.sdk.documents import change, change_event, heartbeat, seal, snap
 
 from greenroom.endpoints import Transport
 from greenroom.errors import SourceError
-from greenroom.http_sources import HttpSource
+from greenroom.http_source import HttpSource
 from greenroom.steps import Answer, Fetch, Open, Read
 from greenroom.updates import Updates
 

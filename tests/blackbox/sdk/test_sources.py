@@ -22,7 +22,8 @@ from tests.unit.sdk.documents import change, seal, snapshot, snapshot_event
 from greenroom import ConfigurationError, StaticSource, Transport
 from greenroom.endpoints import Endpoint, proxy_for
 from greenroom.errors import SourceError
-from greenroom.http_sources import AsyncHttpSource, HttpSource
+from greenroom.http_aio import AsyncHttpSource
+from greenroom.http_source import HttpSource
 from greenroom.sources import Source
 
 DOCUMENT = snapshot(3, a=True)
