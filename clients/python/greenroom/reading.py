@@ -159,8 +159,7 @@ class FlagReader(ABC):
         """What keeps flags from being there."""
 
     def _show(self, view: View) -> None:
-        # INVARIANT: `_copiers` comes first. An evaluation is in none or in one of them, so a reader in between finds
-        # nothing at worst, and takes the careful way.
+        # An evaluation belongs to one view, so a reader in between finds no copier at worst, and takes the careful way.
         self._view = view
         self._copiers = view.copiers
         self._programs = view.programs
@@ -171,11 +170,15 @@ class FlagReader(ABC):
 
     def _prepared(self) -> View | None:
         view = self._view
-        if view is None or self._programs is not view.programs:
-            self._wake()
-            view = self._view
-            if view is not None:
-                self._show(view)
+        if view is not None and self._programs is view.programs:
+            return view
+        self._wake()
+        while (view := self._view) is not None:
+            self._copiers = view.copiers
+            self._programs = view.programs
+            # INVARIANT: whoever brings a new view sets `_view` first, so an old one cannot be left here.
+            if view is self._view:
+                break
         return view
 
     def _value(self, kind: str, key: str, default: T, context: Context) -> T:

@@ -65,6 +65,7 @@ class Upkeep(FlagReader):
             self._health = Health("error", "offline, with nothing to evaluate") if is_empty else Health("ready")
         self._renew_view()
         self._look_for_overrides()
+        self._hide()  # so that the first evaluation starts what must run
 
     @property
     def state(self) -> State:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.blackbox.sdk.sdk_server import SdkServer
 from tests.blackbox.server_process import surroundings, until
 from tests.unit.sdk.documents import change, snapshot
 
-from greenroom import Client
+from greenroom import Client, Options
 
 FORKS = 20
 
@@ -98,6 +99,17 @@ def test_a_client_that_was_never_started_starts_in_each_child(server: SdkServer)
     client.close()
 
 
+def test_a_bootstrap_does_not_keep_updates_from_starting(server: SdkServer) -> None:
+    """The first evaluation starts them, though it needs nothing."""
+    server.document = snapshot(2, a=True)
+    client = Client(server.url, KEY, Options(bootstrap=snapshot(1, a=False)))
+    try:
+        assert client.bool_value("a", True) is False
+        until(lambda: client.bool_value("a", False) is True, 5, "the server's flags")
+    finally:
+        client.close()
+
+
 def test_forks_at_any_moment_never_hang(server: SdkServer) -> None:
     """Also while updates are being applied and locks are held."""
     server.document = snapshot(2, a=True, filler="x" * 100_000)
@@ -151,7 +163,8 @@ flags = Client()  # at import, before gunicorn forks
 flags.bool_value("a", False)
 
 def app(environ, start_response):
-    import os
+    import os, time
+    time.sleep(0.05)  # so that requests at the same time need both workers
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{os.getpid()} {flags.bool_value('a', False)} {flags.status.revision}".encode()]
 """
@@ -184,7 +197,8 @@ def test_gunicorn_prefork(server: SdkServer, tmp_path: Path) -> None:
 
 
 def _workers(url: str, text: str) -> set[str]:
-    answers = [httpx.get(url, timeout=5).text for _ in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [reply.text for reply in pool.map(lambda _: httpx.get(url, timeout=5), range(4))]
     return {answer.split()[0] for answer in answers if answer.split(" ", 1)[1].startswith(text)}
 
 

@@ -344,3 +344,31 @@ def test_a_static_source_serves_documents() -> None:
     assert changed == ["a"]
     assert flags.bool_value("a", False) is True
     assert flags.status.state == "closed"
+
+
+def test_readers_among_changes_never_keep_an_old_view() -> None:
+    """Threads that ask for known and unknown flags while flags change: afterwards all see the last state."""
+    flags = InMemoryFlags({"a": 0})
+    done = threading.Event()
+    failures: list[object] = []
+
+    def read(worker: int) -> None:
+        last = 0
+        while not done.is_set():
+            flags.bool_value(f"unknown-{worker}", False)
+            value = flags.int_value("a", -1)
+            if value < last:
+                failures.append((value, last))
+            last = value
+
+    readers = [threading.Thread(target=read, args=(worker,)) for worker in range(3)]
+    for reader in readers:
+        reader.start()
+    for value in range(300):
+        flags.set("a", value)
+    done.set()
+    for reader in readers:
+        reader.join()
+
+    assert failures == []
+    assert flags.int_value("a", -1) == 299
