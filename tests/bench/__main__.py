@@ -1,8 +1,8 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|sdk|http|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [engine|sdk|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
 
-Without names: the engine, the SDK, HTTP and the single figures, in less than seven minutes.
+Without names: the engine, the SDK, HTTP, ingest and the single figures, in less than seven minutes.
 `servers` compares uvicorn and granian.
 """
 
@@ -14,16 +14,18 @@ from collections.abc import Callable
 
 from tests.bench.engine import bench_engine
 from tests.bench.http import contest, figures, servers
+from tests.bench.ingest import contest as ingest
 from tests.bench.sdk import bench_client
 
-PARTS = ("engine", "sdk", "http", "figures", "servers")
-BY_DEFAULT = PARTS[:4]
+PARTS = ("engine", "sdk", "http", "ingest", "figures", "servers")
+_INGEST_ROUNDS = 5
+BY_DEFAULT = PARTS[:5]
 
 
 def main() -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Greenroom against floors.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first four")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first five")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each HTTP case (default: 15)")
     parser.add_argument("--case", default="", help="only HTTP cases whose name contains this")
     wanted = parser.parse_args()
@@ -35,6 +37,7 @@ def main() -> None:
         "engine": bench_engine.main,
         "sdk": bench_client.main,
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
+        "ingest": lambda: print(ingest.report(_INGEST_ROUNDS)),
         "figures": lambda: print(figures.report()),
         "servers": lambda: print(servers.report(wanted.rounds)),
     }

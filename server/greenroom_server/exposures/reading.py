@@ -4,9 +4,9 @@ import asyncio
 import zlib
 from typing import Final
 
-from greenroom_server.errors import Invalid, LimitExceeded, PayloadTooLarge
+from greenroom_server.errors import Invalid, PayloadTooLarge
 from greenroom_server.exposures.wire import MAX_ROWS, ReportIn
-from greenroom_server.web.codec import MAX_DEPTH, read_json
+from greenroom_server.web.codec import read_records
 from greenroom_server.web.validation import parse
 
 MAX_WIRE_BYTES: Final = 2 * 1024 * 1024
@@ -57,9 +57,4 @@ def unpack(data: bytes) -> bytes:
 
 def _read(body: bytes, is_packed: bool) -> tuple[ReportIn, int]:
     data = unpack(body) if is_packed else body
-    try:
-        # The model bounds depth and texts: with limits as wide as the batch, the reader's quick proofs suffice.
-        value = read_json(data, depth=MAX_NODES, nodes=MAX_NODES, string_bytes=MAX_UNPACKED_BYTES)
-    except RecursionError:
-        raise LimitExceeded("json_depth", MAX_DEPTH) from None
-    return parse(ReportIn, value), len(data)
+    return parse(ReportIn, read_records(data, nodes=MAX_NODES)), len(data)

@@ -10,7 +10,7 @@ import structlog
 
 from greenroom_server.access.principal import Principal
 from greenroom_server.clock import Clock
-from greenroom_server.errors import Forbidden
+from greenroom_server.errors import FieldError, Forbidden, Invalid
 from greenroom_server.exposures.intake import Bounds, Intake
 from greenroom_server.exposures.partitions import Window, day_of, day_of_id
 from greenroom_server.exposures.service_intake import (
@@ -22,6 +22,7 @@ from greenroom_server.exposures.service_intake import (
     make_partitions,
 )
 from greenroom_server.exposures.wire import ReceiptOut, ReportIn
+from greenroom_server.web.times import moment_of
 
 _SEEN_AGAIN_S: Final = 60.0
 _REMEMBERED: Final = 20_000
@@ -124,21 +125,29 @@ class Exposures:
 def _fill(report: Report, batch: ReportIn, window: Window, visible: frozenset[str] | None) -> None:
     """The rows of the batch that belong into the store: of days within the window and of flags within sight."""
     environment_id, days = report.environment_id, report.days
-    for one in batch.exposures:
+    for index, one in enumerate(batch.exposures):
         day = day_of_id(one.id)
+        at = _moment(one.at, f"/exposures/{index}/at")
         if window.holds(day) and (visible is None or one.flag in visible):
             days.add(day)
-            report.exposures.append((one.id, environment_id, one.flag, one.variant, one.targeting_key, one.at))
-    for event in batch.events:
+            report.exposures.append((one.id, environment_id, one.flag, one.variant, one.targeting_key, at))
+    for index, event in enumerate(batch.events):
         day = day_of_id(event.id)
+        at = _moment(event.at, f"/events/{index}/at")
         if window.holds(day):
             days.add(day)
-            row = (event.id, environment_id, event.name, event.value, event.targeting_key, event.at)
-            report.outcomes.append(row)
-    for count in batch.counts:
-        day, minute = day_of_id(count.id), count.minute.replace(second=0, microsecond=0)
-        both = {day, day_of(minute)}
+            report.outcomes.append((event.id, environment_id, event.name, event.value, event.targeting_key, at))
+    for index, count in enumerate(batch.counts):
+        minute = _moment(count.minute, f"/counts/{index}/minute").replace(second=0, microsecond=0)
+        both = {day_of_id(count.id), day_of(minute)}
         if all(map(window.holds, both)) and (visible is None or count.flag in visible):
             days |= both
             variant = count.variant or ""
             report.counts.append((count.id, environment_id, count.flag, variant, count.reason, minute, count.count))
+
+
+def _moment(text: str, pointer: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if text[-1] == "Z" else moment_of(text.upper())
+    except ValueError:
+        raise Invalid(errors=[FieldError(pointer, f"`{text}` is not in the calendar")]) from None

@@ -44,6 +44,21 @@ def read_json(
     return _read_exactly(data, depth, nodes, string_bytes)
 
 
+def read_records(data: bytes, *, nodes: int) -> Any:
+    """Like `read_json`, for large documents whose caller checks the shape, lengths and numbers of all that it takes.
+
+    Written again, the value has as many colons as the document unless a key that came twice was dropped.
+    """
+    if b"\\" not in data:
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return read_json(data, nodes=nodes)
+        if orjson.dumps(value).count(b":") == data.count(b":"):
+            return value
+    return read_json(data, nodes=nodes)
+
+
 def write_json(value: Any) -> bytes:
     """Compact UTF-8 JSON; times in UTC end with `Z`, pydantic models are written by alias."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)

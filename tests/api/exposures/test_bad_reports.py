@@ -121,3 +121,18 @@ async def test_other_encodings_are_not_read(application: Application) -> None:
     """Only gzip is."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "br"}
     assert (await application.client.post(PATH, content=b"{}", headers=headers)).status_code == 415
+
+
+@pytest.mark.parametrize("at", ["2026-02-30T00:00:00Z", "2026-11-23T25:00:00Z", "0001-01-01T00:00:00+14:00"])
+async def test_a_day_that_is_not_in_the_calendar_is_refused(application: Application, at: str) -> None:
+    """What looks like a moment and is none is named."""
+    status, problem = await sent(application, orjson.dumps(batch(counts=[{**count(1), "minute": at}])))
+    assert (status, problem["errors"][0]["pointer"]) == (400, "/counts/0/minute")
+
+
+async def test_escapes_are_read_exactly(application: Application) -> None:
+    """A batch with a backslash takes the slower way, to the same end."""
+    one = exposure('quo"ted: yes')
+    assert (await sent(application, orjson.dumps(batch(exposures=[one]))))[1] == {"accepted": 1, "ignored": 0}
+    (row,) = await stored(application.url, "exposure", [one["id"]])
+    assert row["targeting_key"] == 'quo"ted: yes'
