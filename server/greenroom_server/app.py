@@ -24,7 +24,7 @@ from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags
 from greenroom_server.delivery.subscriber import remember_connection
-from greenroom_server.errors import Unavailable
+from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.exposures.routes import intake_route
 from greenroom_server.exposures.routes_views import ROUTES as EXPOSURE_ROUTES
 from greenroom_server.exposures.service import Exposures, TakeIn
@@ -313,8 +313,8 @@ async def _keep_exposures(core: _Core) -> None:
             await core.exposures.keep_house()
             async with core.database.transaction() as session:
                 await watch_darkness(session, core.clock.now())
-        except Unavailable:
-            log.debug("exposures wait for the database")
+        except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
+            log.debug("exposures are looked after later", reason=error.detail)
         await asyncio.sleep(_HOUSEKEEPING_S)
 
 

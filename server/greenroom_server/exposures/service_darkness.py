@@ -20,7 +20,7 @@ GRACE: Final = timedelta(minutes=2)
 # Counts may come late: an application that was cut off reports when it is back.
 LOOKED_BACK: Final = timedelta(hours=6)
 MAX_ALERTS: Final = 200
-ACTOR: Final = "server:darkness"
+ACTOR: Final = "greenroom:darkness"
 _LOCK: Final = 0x6461726B6E657373  # "darkness"
 
 

@@ -43,7 +43,7 @@ async def test_a_dark_flag_that_is_served_raises_an_alert(stage: Stage, applicat
     assert (alert["environment"], alert["flag"], alert["variant"]) == ("production", "new-checkout", "on")
     assert alert["evaluations"] == 10
     events = (await stage.got(stage.audit, action="flag.served_while_dark"))["items"]
-    assert [(one["actor"], one["changes"][0]["to"]) for one in events] == [("server:darkness", "on")]
+    assert [(one["actor"], one["changes"][0]["to"]) for one in events] == [("greenroom:darkness", "on")]
     assert events[0]["target"] == stage.flag("new-checkout", "production")
 
 
