@@ -125,10 +125,9 @@ class AsyncClient(Upkeep):
                 try:
                     self._take_disk(await asyncio.to_thread(self._read_disk))
                     await _Run(self, source).run()
-                except Exception:
+                except Exception as error:
                     # INVARIANT: updates never end while the loop runs, whatever nobody foresaw.
-                    self._say("updates failed unexpectedly and start again")
-                    _log.debug("updates failed", exc_info=True)
+                    self._say(f"updates failed and start again: {error!r}", error)
                     await asyncio.sleep(5.0)
         finally:
             # The loop ends, or the client: the first evaluation in another loop starts anew.

@@ -126,10 +126,9 @@ class Client(Upkeep):
             try:
                 self._take_disk(self._read_disk())
                 _Run(self, source, end).run()
-            except Exception:
+            except Exception as error:
                 # INVARIANT: updates never end while the client is open, whatever nobody foresaw.
-                self._say("updates failed unexpectedly and start again")
-                _log.debug("updates failed", exc_info=True)
+                self._say(f"updates failed and start again: {error!r}", error)
                 end.wait(5.0)
 
     def _forget_parent(self) -> None:

@@ -3,7 +3,9 @@
 h11 reads and writes HTTP/1.1. Bodies are unpacked while they arrive and never grow past a limit.
 """
 
+import re
 import zlib
+from datetime import UTC, datetime
 from typing import Final
 
 import h11
@@ -16,6 +18,12 @@ from greenroom.version import VERSION
 MAX_ANSWER_BYTES: Final = MAX_DOCUMENT_BYTES
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _PIECE_BYTES: Final = 1024 * 1024
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HTTP_DATE: Final = re.compile(
+    r"\w{3}, (?P<day>\d\d) (?P<month>\w{3}) (?P<year>\d{4}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d) GMT",
+    re.ASCII,
+)
 
 Headers = list[tuple[str, str]]
 
@@ -117,9 +125,16 @@ def _retry_after_s(text: str, date: str) -> float:
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
-    from email.utils import parsedate_to_datetime  # rarely needed, and slow to load
+    then, now = _moment_of(text), _moment_of(date.strip())
+    return 0.0 if then is None or now is None else max(0.0, (then - now).total_seconds())
 
+
+def _moment_of(text: str) -> datetime | None:
+    found = _HTTP_DATE.fullmatch(text)
+    if found is None or found["month"] not in _MONTHS:
+        return None
+    day, year, hour, minute, second = (int(found[name]) for name in ("day", "year", "hour", "minute", "second"))
     try:
-        return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
+        return datetime(year, _MONTHS.index(found["month"]) + 1, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,5 +1,7 @@
-"""Being told of a fork, in the child."""
+"""Forks: being told of one, in the child, and leaving nothing half done for it."""
 
+import codecs
+import importlib.resources
 import os
 import weakref
 from collections.abc import Callable
@@ -19,3 +21,14 @@ def call_after_fork(owner: T, react: Callable[[T], None]) -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=hook)
+
+
+def load_early() -> None:
+    """Load what a thread would load when it first needs it.
+
+    A fork in the middle of an import leaves a child with a module that never loads again, and a codec that was not
+    found once is never looked for again: a worker that was forked while its parent made its first connection had no
+    names for ever.
+    """
+    codecs.lookup("idna")
+    importlib.resources.files("tzdata.zoneinfo").joinpath("UTC").read_bytes()

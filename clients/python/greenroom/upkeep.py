@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from greenroom.cache import DiskCopy
 from greenroom.errors import ConfigurationError, OverridesRefused, Unusable
 from greenroom.forcing import force
+from greenroom.forks import load_early
 from greenroom.held import MAX_DOCUMENT_BYTES, Held, parse_object, read_document
 from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
@@ -44,6 +45,7 @@ class Upkeep(FlagReader):
 
     def __init__(self, options: Options, disk: DiskCopy | None) -> None:
         super().__init__(options.sink)
+        load_early()
         self._options = options
         self._disk = disk
         self._held: Held | None = None
@@ -259,11 +261,11 @@ class Upkeep(FlagReader):
         else:
             self._troubles.pop(about, None)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, error: Exception | None = None) -> None:
         # Each cause once, until all is well again; contexts are never in it.
         if text not in self._said:
             self._said.add(text)
-            _log.warning("%s", text)
+            _log.warning("%s", text, exc_info=error)
 
 
 def disk_copy(options: Options, url: str, key: str) -> DiskCopy | None:

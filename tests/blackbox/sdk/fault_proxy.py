@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.blackbox.sdk.loop_thread import LoopThread
+from tests.blackbox.sdk.loop_thread import LoopThread, stop_listening
 
 PIECE_BYTES = 64 * 1024
 
@@ -93,7 +93,7 @@ class FaultProxy:
         self._server = await asyncio.start_server(self._accept, sock=self._listener)
 
     async def _close(self) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         for writer in self._writers:
             writer.transport.abort()
 

@@ -28,8 +28,16 @@ class LoopThread:
         self.loop.close()
 
 
+async def stop_listening(server: asyncio.Server) -> None:
+    """As `Server.close`, but a connection that is being accepted right now is not left half made by asyncio."""
+    for listener in server.sockets:
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+    await asyncio.sleep(0.01)
+    server.close()
+
+
 async def _cancel_all() -> None:
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.02)  # a task that is cancelled before it began closes nothing
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         for task in others:
             task.cancel()

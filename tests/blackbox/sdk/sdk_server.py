@@ -6,7 +6,7 @@ import ssl
 from types import TracebackType
 from typing import Self
 
-from tests.blackbox.sdk.loop_thread import LoopThread
+from tests.blackbox.sdk.loop_thread import LoopThread, stop_listening
 from tests.unit.sdk.documents import Json, change_event, seal, snapshot_event
 
 
@@ -59,7 +59,7 @@ class SdkServer:
         self.url = f"https://localhost:{port}" if self._tls else f"http://127.0.0.1:{port}"
 
     async def _close(self) -> None:
-        self._server.close()
+        await stop_listening(self._server)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

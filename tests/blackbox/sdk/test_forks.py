@@ -224,3 +224,24 @@ def test_the_interpreter_ends_at_once(server: SdkServer, ending: str) -> None:
     assert done.returncode in (0, -15)
     assert b"Traceback" not in done.stderr
     assert time.monotonic() - begun < 10
+
+
+def test_nothing_is_imported_after_the_client_is_made(server: SdkServer, tmp_path: Path) -> None:
+    """A fork in the middle of an import would leave a child with half a module, or without a codec, for ever."""
+    when = {"op": "within", "values": [{"zone": "Europe/Amsterdam", "days": ["mon"], "from": "09:00", "to": "17:00"}]}
+    server.document["flags"]["a"]["rules"] = [{"id": "r", "when": when, "serve": {"variant": "off"}}]
+    program = textwrap.dedent(
+        f"""
+        import sys, time
+        from greenroom import Client, Options
+        options = Options(cache_dir={str(tmp_path / "c")!r})
+        flags = Client({server.url.replace("127.0.0.1", "localhost")!r}, "k", options)
+        before = set(sys.modules)
+        assert flags.wait_ready() and flags.bool_details("a", True).variant == "off", flags.status
+        flags.close()
+        print(*sorted(set(sys.modules) - before))
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, env=surroundings({}))
+
+    assert (done.stdout, done.stderr) == (b"\n", b"")
