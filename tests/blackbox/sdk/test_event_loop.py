@@ -1,6 +1,7 @@
 """The event loop is never held up: not by a server that is away, not by one that is silent, not by large documents."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,24 +15,25 @@ from tests.blackbox.sdk.sdk_server import SdkServer
 from tests.unit.sdk.documents import change, snapshot
 
 from greenroom import AsyncClient, Options, Transport
+from greenroom.evaluation import read_snapshot
 
 TICK_S = 0.002
-# Two busy cores are shared with other processes: a hold-up of theirs is no hold-up of ours.
+# Of processor time. The cores are shared: a hold-up by other processes is no hold-up of ours.
 NOISE_S = 0.08
 
 
 @asynccontextmanager
 async def watched(allowed_s: float) -> AsyncIterator[None]:
-    """Fails if the loop was held up for longer at any time in the block, and prints the longest."""
+    """Fails if the loop itself worked for longer at any time in the block, and prints the longest."""
     longest = 0.0
 
     async def tick() -> None:
         nonlocal longest
         while True:
-            begun, used = time.perf_counter(), time.process_time()
+            begun, used = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK_S)
-            spent, worked = time.perf_counter() - begun - TICK_S, time.process_time() - used
-            longest = max(longest, min(spent, worked))  # only what this process itself did
+            spent, worked = time.perf_counter() - begun - TICK_S, time.thread_time() - used
+            longest = max(longest, min(spent, worked))  # only what this thread itself did
 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0)
@@ -64,10 +66,14 @@ async def test_a_start_with_the_server_away(server: SdkServer, trouble: str, mon
 
 @pytest.mark.asyncio
 async def test_large_documents_are_read_beside_the_loop(server: SdkServer) -> None:
-    """A snapshot of three megabytes at the start, and again as a change."""
+    """A snapshot of three megabytes at the start, and again as a change: the loop does not do the reading."""
     flags: dict[str, Any] = {f"flag-{n}": {"text": "x" * 3000, "list": [1, 2, 3] * 10} for n in range(900)}
     server.document = snapshot(1, **flags)
-    async with watched(0.25), AsyncClient(server.url, KEY) as client:
+    text = json.dumps(server.document)
+    used = time.thread_time()
+    read_snapshot(json.loads(text))
+    reading_s = time.thread_time() - used
+    async with watched(reading_s / 2), AsyncClient(server.url, KEY) as client:
         assert await client.wait_ready(30)
         await eventually(lambda: server.streams == 1)
         update = change(1, 2, **dict(list(flags.items())[:500]))
