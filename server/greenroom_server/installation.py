@@ -73,4 +73,4 @@ def _from_disk(identity: DiskCopies) -> Installation:
     if saved is None:
         raise NothingToServe(NothingToServe.__doc__)
     found = read_json(saved)
-    return Installation(UUID(found["id"]), bytes.fromhex(found["stream_secret"]), is_set_up=True)
+    return Installation(UUID(found["id"]), bytes.fromhex(found["stream_secret"]))

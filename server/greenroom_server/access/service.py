@@ -38,7 +38,6 @@ class Installation:
 
     installation_id: UUID
     stream_secret: bytes
-    is_set_up: bool
 
 
 async def ensure_installation(session: AsyncSession, now: datetime) -> Installation:
@@ -49,7 +48,7 @@ async def ensure_installation(session: AsyncSession, now: datetime) -> Installat
         .on_conflict_do_nothing()
     )
     row = await _installation(session)
-    return Installation(row.installation_id, row.stream_secret, row.set_up_at is not None)
+    return Installation(row.installation_id, row.stream_secret)
 
 
 async def new_setup_token(session: AsyncSession) -> str | None:

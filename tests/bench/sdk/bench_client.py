@@ -6,13 +6,10 @@ The workloads, their verified answers and the floor are those of `tests/bench/en
 counts by identity, which is what exposures will cost at the least.
 """
 
-import gc
 import platform
-import statistics
-import time
 from typing import Any
 
-from tests.bench.engine.bench_engine import ROUNDS, SLICE_NS, TYPES, Loop, loop_over
+from tests.bench.engine.bench_engine import ROUNDS, TYPES, Loop, loop_over, measure
 from tests.bench.engine.floor import Client as Floor
 from tests.bench.engine.workload import KEYS, NOW_MS, contexts, snapshot_document, verify_all, verify_one
 
@@ -66,25 +63,6 @@ def contestants() -> dict[str, dict[str, tuple[Loop, list[Any]]]]:
     bulk = {"floor, value": "fl.all(c)", "client, value": "cl.all_values(c)", "client, details": "cl.all_details(c)"}
     table["W6"] = {column: (loop_over(text, names), people[:10]) for column, text in bulk.items()}
     return table
-
-
-def measure(table: dict[str, dict[str, tuple[Loop, list[Any]]]]) -> dict[str, dict[str, float]]:
-    """Medians in ns per call; in every round everybody gets one slice of time."""
-    times: dict[str, dict[str, list[float]]] = {w: {c: [] for c in row} for w, row in table.items()}
-    repeats: dict[tuple[str, str], int] = {}
-    for turn in range(ROUNDS + 1):
-        gc.collect()
-        for workload, row in table.items():
-            for column, (loop, people) in row.items():
-                repeat = repeats.get((workload, column), 1)
-                start = time.perf_counter_ns()
-                loop(repeat, people)
-                spent = time.perf_counter_ns() - start
-                if turn:
-                    times[workload][column].append(spent / (repeat * len(people)))
-                else:  # the first round warms up and finds out how often to repeat
-                    repeats[workload, column] = max(1, SLICE_NS // max(spent, 1))
-    return {w: {c: statistics.median(values) for c, values in row.items()} for w, row in times.items()}
 
 
 def main() -> None:
