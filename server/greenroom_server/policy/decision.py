@@ -1,0 +1,70 @@
+"""What a decision says, and its bytes. The JSON shape is in openapi.yaml (`Decision`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from greenroom_server.policy.facts import Action, Instant, Mode
+
+Verdict: TypeAlias = Literal["allow", "wait", "deny"]
+Outcome: TypeAlias = Literal["pass", "pending", "fail", "waived", "not_applicable", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found. `code` is stable and documented, `params` are for machines, `message` for people only.
+
+    `clears_at` is the instant from which it would pass by time alone (None: a person or evidence is needed);
+    `holds_until` is the first instant at which the finding may change by time alone (None: never).
+    """
+
+    outcome: Outcome
+    code: str
+    message: str = ""
+    params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: tuple[str, ...] = ()
+    next: tuple[Mapping[str, Any], ...] = ()
+    obligations: tuple[Mapping[str, Any], ...] = ()
+    clears_at: Instant | None = None
+    holds_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """A finding under the rule's name; `waiver` and `underlying` where a waiver or break-glass overrode it."""
+
+    id: str
+    kind: str
+    condition: str | None
+    finding: Finding
+    waiver: str | None = None
+    underlying: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `retry_at`, `expires_at` and the order of `rules` are as docs/release-policy.md defines them."""
+
+    verdict: Verdict
+    action: Action
+    service: str
+    environment: str
+    policy_name: str
+    policy_version: int
+    policy_digest: str
+    mode: Mode
+    tzdata: str
+    seq: int
+    now: Instant
+    inputs_digest: str
+    rules: tuple[RuleResult, ...]
+    digest: str | None = None
+    slot: str | None = None
+    flag: str | None = None
+    audience: str | None = None
+    retry_at: Instant | None = None
+    expires_at: Instant | None = None
+    next: tuple[Mapping[str, Any], ...] = ()
+    obligations: tuple[Mapping[str, Any], ...] = ()
+    break_glass: str | None = None
