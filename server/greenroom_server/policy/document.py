@@ -11,6 +11,7 @@ from greenroom_server.policy.durations import duration_ms
 from greenroom_server.policy.facts import Action, Mode, Tier
 
 SCHEMA: Final = "release-policy/v1"
+KEY_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 
 
 def _duration(value: object) -> object:
@@ -24,7 +25,7 @@ def _required_text(value: object) -> object:
 
 
 Duration: TypeAlias = Annotated[int, BeforeValidator(_required_text)]
-Key: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+Key: TypeAlias = Annotated[str, Field(pattern=KEY_PATTERN)]
 Keys: TypeAlias = Annotated[tuple[Key, ...], Field(min_length=1)]
 EvidenceKind: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)*$", max_length=100)]
 Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
@@ -47,8 +48,8 @@ class EnvironmentSpec(_Closed):
     order: Annotated[int, Field(ge=0, le=1000)]
     tier: Tier
     production_like: bool = False
-    after: tuple[Key, ...] = ()
-    slots: tuple[Key, ...] = ()
+    after: Keys = ()
+    slots: Keys = ()
     concurrency: Count = 1
     parity: ParityDemand | None = None
 
@@ -106,7 +107,7 @@ class ParityRule(_Rule):
 
 class ObstaclesRule(_Rule):
     kind: Literal["obstacles"]
-    ignore: tuple[Key, ...] = ()
+    ignore: Keys = ()
 
 
 class ProvenanceRule(_Rule):
@@ -125,7 +126,7 @@ class SoakRule(_Rule):
     kind: Literal["soak"]
     in_: Annotated[Key, Field(alias="in")]
     for_: Annotated[Duration, Field(alias="for")]
-    reset_on: tuple[Literal["incident"], ...] = ()
+    reset_on: Annotated[tuple[Literal["incident"], ...], Field(min_length=1)] = ()
 
 
 class CalendarRule(_Rule):
@@ -139,7 +140,7 @@ class ApprovalRule(_Rule):
     role: Key
     count: Count = 1
     ttl: Duration | None = None
-    distinct_from: tuple[Distinct, ...] = ()
+    distinct_from: Annotated[tuple[Distinct, ...], Field(min_length=1)] = ()
     reuse_person: bool = False
 
 
@@ -209,7 +210,7 @@ class BreakGlassSpec(_Closed):
     confirm_by: Annotated[int, Field(ge=1, le=5)] = 2
     max_ttl: Duration = 4 * 3_600_000
     review_within: Duration = 2 * 86_400_000
-    never: tuple[Key, ...] = ()
+    never: Keys = ()
 
 
 class PolicyTest(_Closed):
