@@ -52,7 +52,7 @@ migration: $(DEVELOPED) ## write the next migration from the tables: make migrat
 
 requirements: $(DEVELOPED) ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml \
-		--extra otel --group build --no-emit-package greenroom -o requirements/server.txt -q
+		--extra otel --group build --group cli --no-emit-package greenroom -o requirements/server.txt -q
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml \
 		--extra otel --group dev --no-emit-package greenroom -o requirements/dev.txt -q
 

@@ -1,0 +1,11 @@
+"""Arguments and options that several commands have."""
+
+from typing import Annotated
+
+import typer
+
+from greenroom.cli import complete
+
+FlagKey = Annotated[str, typer.Argument(help="The flag's key.", autocompletion=complete.flags)]
+SegmentKey = Annotated[str, typer.Argument(help="The segment's key.", autocompletion=complete.segments)]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many; all, if left out.")]

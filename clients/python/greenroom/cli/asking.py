@@ -1,0 +1,76 @@
+"""A change that is shown before it is made: dry run, question, change.
+
+INVARIANT: what is made is what was shown. The change names the version that the dry run was made of, so if somebody
+was faster in between, the server refuses it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from greenroom.cli.differences import lines
+from greenroom.cli.errors import CommandError, UsageError
+from greenroom.cli.screen import Screen
+from greenroom.cli.session import Session
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the user said beforehand. `must_ask` is whether the change is one to be asked about at all."""
+
+    yes: bool
+    dry_run: bool
+    must_ask: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change in words, and how to make it; `make(True)` is the dry run and gives `changes` and `result`."""
+
+    title: str
+    make: Callable[[bool], Any]
+
+
+def carry_out(session: Session, proposal: Proposal, consent: Consent) -> Any:
+    """The result of the change, None if it was only looked at. Raises UsageError if there is nobody to be asked."""
+    screen = session.screen
+    asks = consent.must_ask and not consent.yes
+    if consent.dry_run or asks or not (screen.is_json or screen.is_quiet):
+        looked = proposal.make(True)
+        _show(screen, proposal.title, looked["changes"], is_result=consent.dry_run)
+        if consent.dry_run:
+            return None if not screen.is_json else screen.json(looked)
+        if looked["changes"] and asks:
+            agree(screen, proposal.title)
+    return proposal.make(False)
+
+
+def agree(screen: Screen, title: str) -> None:
+    """Go on if somebody agrees; raises UsageError if there is nobody to ask, CommandError if they do not agree."""
+    if not screen.can_ask:
+        raise UsageError(
+            f"{title}: this must be confirmed, and nobody is there to be asked",
+            hint="say `--yes`, or look first with `--dry-run`",
+        )
+    if not screen.confirm(f"{title}?"):
+        raise CommandError("nothing was changed")
+
+
+def is_production(session: Session) -> bool:
+    """Whether the environment's tier is production."""
+    return str(session.api.get(session.environment_path()).body["tier"]) == "production"
+
+
+def _show(screen: Screen, title: str, changes: list[Any], *, is_result: bool) -> None:
+    if screen.is_quiet or (is_result and screen.is_json):
+        return
+    put = screen.show if is_result else screen.review
+    put(Text(title if changes else f"{title}: nothing would change", style="bold"))
+    for line in lines(changes):
+        put(line)

@@ -1,0 +1,29 @@
+"""The console script `greenroom`."""
+
+import sys
+from typing import Final, NoReturn
+
+_EXTRA: Final = frozenset({"typer", "rich", "httpx"})
+_INTERRUPTED: Final = 130
+_NO_EXTRA: Final = 2
+
+
+def main() -> NoReturn:
+    """Run the command line; what it depends on is imported only now, so that a missing extra is told in words."""
+    try:
+        from greenroom.cli.app import make_app
+
+        make_app()()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        _end(f"greenroom: `{error.name}` is missing: pip install 'greenroom[cli]'", _NO_EXTRA)
+    except KeyboardInterrupt:
+        _end("", _INTERRUPTED)
+    sys.exit(0)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    if text:
+        sys.stderr.write(text + "\n")
+    sys.exit(code)

@@ -1,0 +1,122 @@
+"""The console script as a person or a machine runs it."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.blackbox.server_process import surroundings
+
+ENDED_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it wrote."""
+
+    command: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    def expect(self, code: int) -> Self:
+        assert self.code == code, f"{self.command} ended with {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
+        assert "Traceback" not in self.err, self.err
+        return self
+
+    @property
+    def body(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+class Terminal:
+    """Runs commands with a configuration folder of its own and these variables."""
+
+    def __init__(self, script: Path, folder: Path, variables: Mapping[str, str] | None = None) -> None:
+        self.script = script
+        self.folder = folder
+        self.variables = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder), **(variables or {})}
+
+    def having(self, **variables: str) -> "Terminal":
+        """The same with more variables."""
+        return Terminal(self.script, self.folder, {**self.variables, **variables})
+
+    def write(self, name: str, content: Any) -> Path:
+        """A file beside the configuration: text, or anything else as JSON."""
+        path = self.folder / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def run(self, *arguments: str, stdin: str = "") -> Ended:
+        """Run to the end, where nobody can be asked."""
+        done = subprocess.run(
+            [str(self.script), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self._environment,
+            cwd=self.folder,
+            timeout=ENDED_WITHIN_S,
+        )
+        return Ended(arguments, done.returncode, done.stdout, done.stderr)
+
+    def json(self, *arguments: str, stdin: str = "") -> Any:
+        """What the command prints with `--json`; it must succeed."""
+        return self.run(*arguments, "--json", stdin=stdin).expect(0).body
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command that goes on by itself."""
+        return subprocess.Popen(
+            [str(self.script), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+            cwd=self.folder,
+        )
+
+    def converse(self, *arguments: str, answers: Mapping[str, str]) -> Ended:
+        """Run where a person sits: each text that is printed and is a key of `answers` is answered once."""
+        mine, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [str(self.script), *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=self._environment | {"TERM": "dumb", "COLUMNS": "200"},
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        written, waiting = "", dict(answers)
+        deadline = time.monotonic() + ENDED_WITHIN_S
+        try:
+            while time.monotonic() < deadline:
+                if not select.select([mine], [], [], 0.5)[0]:
+                    continue
+                try:
+                    read = os.read(mine, 4096)
+                except OSError:  # the other end is closed
+                    break
+                if not read:
+                    break
+                written += read.decode()
+                for question in [one for one in waiting if one in written]:
+                    os.write(mine, waiting.pop(question).encode())
+            return Ended(arguments, process.wait(5), written.replace("\r\n", "\n"), "")
+        finally:
+            process.kill()
+            process.wait(5)
+            os.close(mine)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return surroundings({}) | self.variables

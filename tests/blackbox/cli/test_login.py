@@ -1,0 +1,90 @@
+"""Logging in, and where a command then goes."""
+
+import stat
+
+from tests.blackbox.cli.conftest import Shop
+from tests.blackbox.cli.terminal import Terminal
+
+
+def test_a_login_is_stored_for_nobody_else(shop: Shop, terminal: Terminal) -> None:
+    """After a login with a token from standard input, commands need neither address nor token nor project."""
+    done = terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"] + "\n").expect(0)
+
+    assert "`example: product manager` (manager)" in done.out
+    (file,) = (terminal.folder / "config" / "greenroom" / "profiles").iterdir()
+    folders = (file.parent, file.parent.parent)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, *folders)] == [0o600, 0o700, 0o700]
+    assert "new-checkout" in terminal.run("flags", "list", "--quiet").expect(0).out.splitlines()
+
+
+def test_a_token_is_asked_for_without_being_shown(shop: Shop, terminal: Terminal) -> None:
+    """What a person types is stored and is not on the screen."""
+    token = shop.tokens["DEVELOPER_TOKEN"]
+    answers = {"URL of the server: ": f"{shop.server.url}\n", "Token: ": f"{token}\n"}
+    done = terminal.converse("login", answers=answers).expect(0)
+
+    assert "(developer)" in done.out
+    assert token not in done.out
+    assert terminal.json("whoami")["kind"] == "developer"
+
+
+def test_a_token_that_the_server_refuses_is_not_stored(shop: Shop, terminal: Terminal) -> None:
+    """The error names no part of the token, and there is no profile afterwards."""
+    token = shop.tokens["MANAGER_TOKEN"][:-1] + "x"
+    done = terminal.run("login", "--url", shop.server.url, stdin=token).expect(1)
+
+    assert "401 unauthenticated" in done.err
+    assert token not in done.out + done.err
+    assert terminal.json("profiles", "list") == {"items": []}
+
+
+def test_profiles_stand_side_by_side(shop: Shop, terminal: Terminal) -> None:
+    """The last login is used until another is chosen, by option, variable or `use`."""
+    for name in ("manager", "developer"):
+        token = terminal.write("token", shop.tokens[f"{name.upper()}_TOKEN"])
+        terminal.run("login", "--url", shop.server.url, "--token-file", str(token), "--profile", name).expect(0)
+
+    kinds = [
+        terminal.json("whoami")["kind"],
+        terminal.json("whoami", "--profile", "manager")["kind"],
+        terminal.having(GREENROOM_PROFILE="manager").json("whoami")["kind"],
+    ]
+    terminal.run("profiles", "use", "manager").expect(0)
+    kinds.append(terminal.json("whoami")["kind"])
+    assert kinds == ["developer", "manager", "manager", "manager"]
+    listed = terminal.run("profiles", "list").expect(0).out
+    assert shop.server.url in listed
+    assert "gr_" not in listed
+
+
+def test_after_a_logout_nobody_is_logged_in(shop: Shop, terminal: Terminal) -> None:
+    """The stored token is gone, and a second logout says so."""
+    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+    terminal.run("logout").expect(0)
+
+    assert "nobody is logged in" in terminal.run("flags", "list").expect(2).err
+    terminal.run("logout").expect(1)
+
+
+def test_variables_win_over_the_profile(shop: Shop, terminal: Terminal) -> None:
+    """A token in the environment is the one that is sent."""
+    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+
+    assert terminal.having(GREENROOM_TOKEN=shop.tokens["PIPELINE_TOKEN"]).json("whoami")["kind"] == "pipeline"
+
+
+def test_a_stored_token_goes_to_its_own_server_only(shop: Shop, terminal: Terminal) -> None:
+    """Another address in an option or a variable does not get the token."""
+    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+
+    for elsewhere in ("http://127.0.0.1:1", shop.server.url.replace("127.0.0.1", "localhost")):
+        assert "is not sent to" in terminal.run("flags", "list", "--url", elsewhere).expect(2).err
+        assert "is not sent to" in terminal.having(GREENROOM_URL=elsewhere).run("flags", "list").expect(2).err
+
+
+def test_an_sdk_key_brings_its_environment(shop: Shop, terminal: Terminal) -> None:
+    """A login with an SDK key knows project and environment from it."""
+    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["SERVER_KEY"]).expect(0)
+
+    (profile,) = terminal.json("profiles", "list")["items"]
+    assert (profile["project"], profile["environment"]) == ("shop", "production")
