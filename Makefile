@@ -55,6 +55,9 @@ requirements: $(DEVELOPED) ## pin the dependencies anew, with hashes
 		--extra otel --group build --group cli --no-emit-package greenroom -o requirements/server.txt -q
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml \
 		--extra otel --group dev --no-emit-package greenroom -o requirements/dev.txt -q
+	for group in peers peers-devcycle peers-unleash5; do \
+		$(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 \
+			--group $$group -o requirements/$$group.txt -q; done
 
 clean: ## remove what was installed and made, the example's data too
 	rm -rf $(VENV) $(DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

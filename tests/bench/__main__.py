@@ -1,8 +1,8 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|sdk|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [engine|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
 
-Without names: the engine, the SDK, HTTP, ingest and the single figures, in less than seven minutes.
+Without names: all but `servers`, in about ten minutes. `peers` installs the other SDKs when it runs first.
 `servers` compares uvicorn and granian.
 """
 
@@ -15,19 +15,20 @@ from collections.abc import Callable
 from tests.bench.engine import bench_engine
 from tests.bench.http import contest, figures, servers
 from tests.bench.ingest import contest as ingest
+from tests.bench.peers import contest as peers
 from tests.bench.sdk import bench_client
 
-PARTS = ("engine", "sdk", "http", "ingest", "figures", "servers")
+PARTS = ("engine", "sdk", "peers", "http", "ingest", "figures", "servers")
 _INGEST_ROUNDS = 5
-BY_DEFAULT = PARTS[:5]
+BY_DEFAULT = PARTS[:-1]
 
 
 def main() -> None:
     """Run the parts and print their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Greenroom against floors.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: the first five")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: all but the last")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each HTTP case (default: 15)")
-    parser.add_argument("--case", default="", help="only HTTP cases whose name contains this")
+    parser.add_argument("--case", default="", help="only HTTP cases and SDKs whose name contains this")
     wanted = parser.parse_args()
     unknown = set(wanted.parts) - set(PARTS)
     if unknown or wanted.rounds < 1:
@@ -36,6 +37,7 @@ def main() -> None:
     runs: dict[str, Callable[[], None]] = {
         "engine": bench_engine.main,
         "sdk": bench_client.main,
+        "peers": lambda: print(peers.report(only=wanted.case)),
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
         "ingest": lambda: print(ingest.report(_INGEST_ROUNDS)),
         "figures": lambda: print(figures.report()),
