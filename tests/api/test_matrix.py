@@ -162,4 +162,4 @@ async def test_the_matrix_has_a_row_for_every_route() -> None:
     granted = frozenset().union(*PERMISSIONS.values())
     named = {route.permission for route in all_routes()} - {PUBLIC, STREAM_TOKEN}
     assert named <= granted
-    assert granted - named == {"production.write"}
+    assert granted - named == {"production.write", "production.subjects"}

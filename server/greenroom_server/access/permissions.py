@@ -2,19 +2,21 @@
 
 The rule behind the table: developers put code and dark flags everywhere, but what production serves is the
 business's to start. So a developer may change what non-production environments serve and may *stop* anything
-anywhere, while starting something in an environment of the tier `production` takes `production.write`.
+anywhere, while starting something in an environment of the tier `production` takes `production.write`. And whom
+production served what is about people: `exposures.read` shows it, there only together with `production.subjects`.
 """
 
 from typing import Final
 
 READ: Final = frozenset({"self.read", "projects.read", "flags.read"})
-AUTHOR: Final = READ | {"flags.write", "configurations.write", "segments.write", "audit.read"}
+AUTHOR: Final = READ | {"flags.write", "configurations.write", "segments.write", "audit.read", "exposures.read"}
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "admin": AUTHOR
     | {
         "flags.delete",
         "production.write",
+        "production.subjects",
         "projects.write",
         "projects.import",
         "environments.write",
@@ -23,7 +25,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "metrics.read",
         "exposures.erase",
     },
-    "manager": AUTHOR | {"production.write"},
+    "manager": AUTHOR | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},
     "pipeline": READ | {"metrics.read"},
     "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),

@@ -77,5 +77,10 @@ def statements_to_make(days: Iterable[int]) -> list[str]:
     return statements
 
 
+def lowest_id_at(moment: datetime) -> UUID:
+    """Not above any id that was made at the moment or later."""
+    return UUID(int=max(0, (moment - _EPOCH) // timedelta(milliseconds=1)) << 80)
+
+
 def _lowest_id(day: int) -> UUID:
     return UUID(int=(day * DAY_MS) << 80)

@@ -1,7 +1,9 @@
 """Routes of what people learn from reports."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.exposures.service_coverage import coverage
@@ -9,10 +11,12 @@ from greenroom_server.exposures.service_darkness import darkness_alerts
 from greenroom_server.exposures.service_erasure import erase_subject
 from greenroom_server.exposures.service_fleet import builds, propagation
 from greenroom_server.exposures.service_served import Step, Stretch, flag_exposures, outcomes
-from greenroom_server.exposures.wire import SubjectIn
+from greenroom_server.exposures.service_subjects import exposures_after
+from greenroom_server.exposures.wire import ID_PATTERN, SubjectIn
 from greenroom_server.flags.answers import answer, work_of
 from greenroom_server.flags.work import plain
 from greenroom_server.web.call import Call
+from greenroom_server.web.pagination import page_request
 from greenroom_server.web.reply import Reply
 from greenroom_server.web.routing import Route
 from greenroom_server.web.times import moment_in
@@ -32,6 +36,20 @@ async def read_flag_exposures(call: Call) -> Reply:
         work_of(call), params["project"], params["environment"], params["flag"], _stretch_of(call)
     )
     return Reply(body=plain(found))
+
+
+async def list_exposures(call: Call) -> Reply:
+    after = _id_of(call, "after")
+    since = _moment_of(call, "since") or call.now - timedelta(hours=1)
+    found = await exposures_after(
+        work_of(call),
+        (call.params["project"], call.params["environment"]),
+        since if after is None else after,
+        flag=call.query.get("flag"),
+        limit=page_request(call).limit,
+        is_newest=after is None,
+    )
+    return Reply(body={"items": found})
 
 
 async def list_outcomes(call: Call) -> Reply:
@@ -87,6 +105,17 @@ def _moment_of(call: Call, name: str) -> datetime | None:
         raise Invalid(errors=[FieldError(name, f"`{name}`: {error}")]) from None
 
 
+def _id_of(call: Call, name: str) -> UUID | None:
+    text = call.query.get(name)
+    if text is None:
+        return None
+    if call.query.get("since") is not None:
+        raise Invalid(errors=[FieldError("since", f"`since` and `{name}` do not go together")])
+    if re.fullmatch(ID_PATTERN, text) is None:
+        raise Invalid(errors=[FieldError(name, f"`{name}` is the id of an exposure, a UUID of version 7")])
+    return UUID(text)
+
+
 _PROJECT = "/api/v1/projects/{project}"
 _ENVIRONMENT = f"{_PROJECT}/environments/{{environment}}"
 _STRETCH = ("since", "until", "step")
@@ -100,6 +129,15 @@ ROUTES = (
         read_flag_exposures,
         store="read",
         query=_STRETCH,
+    ),
+    Route(
+        "GET",
+        f"{_ENVIRONMENT}/exposures",
+        "list_exposures",
+        "exposures.read",
+        list_exposures,
+        store="read",
+        query=("flag", "after", "since", "limit"),
     ),
     Route(
         "GET",

@@ -11,7 +11,8 @@ from greenroom_server.web.times import Moment
 
 MAX_ROWS = 10_000
 
-ReportId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+ReportId = Annotated[str, Field(pattern=ID_PATTERN)]
 FlagKey = Annotated[str, Field(min_length=1, max_length=200)]
 TargetingKey = Annotated[str, Field(min_length=1, max_length=1000)]
 Label = Annotated[str, Field(max_length=200)]
@@ -89,6 +90,16 @@ class ReceiptOut(Closed):
 
     accepted: int
     ignored: int
+
+
+class ExposureOut(Closed):
+    """A subject was served a variant."""
+
+    id: str
+    flag: str
+    variant: str
+    targeting_key: str
+    at: datetime
 
 
 class ServedOut(Closed):

@@ -33,6 +33,7 @@ READS: list[Step] = [
     ("GET", f"{SHOP}/flags/new-checkout/usage", None),
     ("GET", f"{SHOP}/environments/production/flags/checkout-button", None),
     ("GET", f"{PRODUCTION}/flags/checkout-button/exposures?step=day&since=2026-11-01T00:00:00Z", None),
+    ("GET", f"{PRODUCTION}/exposures?flag=new-checkout&limit=5", None),
     ("GET", f"{PRODUCTION}/outcomes", None),
     ("GET", f"{PRODUCTION}/propagation", None),
     ("GET", f"{PRODUCTION}/builds", None),

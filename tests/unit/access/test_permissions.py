@@ -3,11 +3,11 @@
 from greenroom_server.access.permissions import PERMISSIONS
 
 READ = {"self.read", "projects.read", "flags.read"}
-AUTHOR = READ | {"flags.write", "configurations.write", "segments.write", "audit.read"}
+AUTHOR = READ | {"flags.write", "configurations.write", "segments.write", "audit.read", "exposures.read"}
 
 
 def test_the_table() -> None:
-    """Developers write flags everywhere but do not start anything in production; SDK keys author nothing."""
+    """Developers write flags everywhere but neither start production nor see whom it served; SDK keys write none."""
     admin_only = {
         "projects.write",
         "projects.import",
@@ -19,8 +19,8 @@ def test_the_table() -> None:
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
-        "admin": AUTHOR | admin_only | {"flags.delete", "production.write"},
-        "manager": AUTHOR | {"production.write"},
+        "admin": AUTHOR | admin_only | {"flags.delete", "production.write", "production.subjects"},
+        "manager": AUTHOR | {"production.write", "production.subjects"},
         "developer": AUTHOR | {"flags.delete"},
         "pipeline": READ | {"metrics.read"},
         "server": {"self.read", "evaluate", "snapshot.read", "exposures.write"},
