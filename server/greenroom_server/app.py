@@ -1,8 +1,8 @@
 """The composition root: reads top to bottom, and is the only place that knows every area."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import UUID, uuid4
@@ -22,7 +22,7 @@ from greenroom_server.database.idempotency import SqlIdempotencyStore
 from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
-from greenroom_server.delivery.store import StoredFlags
+from greenroom_server.delivery.store import StoredFlags, StoredReader
 from greenroom_server.delivery.subscriber import remember_connection
 from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.exposures.routes import intake_route
@@ -149,24 +149,29 @@ def _feed_of(
     settings: Settings, database: Database, directory: TokenDirectory, delivery: Delivery, copies: DiskCopies
 ) -> ChangeFeed:
     """What brings tokens and environments up to date when the store changes."""
-    one_at_a_time = asyncio.Lock()  # of two looks, the older one must not have the last word
+    one_at_a_time = asyncio.Lock()  # of two looks at the tokens, the older one must not have the last word
 
-    async def take_over_tokens() -> None:
+    @asynccontextmanager
+    async def look() -> AsyncIterator[StoredReader]:
         async with one_at_a_time:
-            async with database.reading() as session:
-                has_changed = await refresh_directory(session, directory)
-            if has_changed:
-                delivery.hub.sweep()
-                await asyncio.to_thread(save_directory, copies, directory)
+            have_changed = False
+            try:
+                async with database.reading() as session:
+                    have_changed = await refresh_directory(session, directory)
+                    yield StoredReader(session)
+            finally:
+                if have_changed:
+                    delivery.hub.sweep()
+                    await asyncio.to_thread(save_directory, copies, directory)
 
     async def take_over_changes() -> None:
-        await take_over_tokens()
-        await delivery.refresh()
+        await delivery.refresh(look)
 
     async def look_for_newcomers() -> None:
         if feed.is_healthy:
             with suppress(Unavailable):
-                await take_over_tokens()
+                async with look():
+                    pass
 
     feed = ChangeFeed(database, take_over_changes, interval_s=settings.poll_interval_s)
     directory.refresh_with(look_for_newcomers)

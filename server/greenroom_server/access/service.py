@@ -18,6 +18,7 @@ from greenroom_server.access.principal import Principal
 from greenroom_server.access.tables import InstallationRow, TokenRow
 from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn, TokenOut
 from greenroom_server.audit.service import Event, record
+from greenroom_server.database.direct import fetch_one
 from greenroom_server.database.engine import announce
 from greenroom_server.errors import Conflict, FieldError, Forbidden, Gone, Invalid, NotFound
 
@@ -152,7 +153,9 @@ async def revoke_tokens_of(session: AsyncSession, environment_ids: Iterable[UUID
 
 async def refresh_directory(session: AsyncSession, directory: TokenDirectory) -> bool:
     """Bring the directory up to date if tokens changed since; says whether they did."""
-    revision = (await session.scalars(select(_installation_column("access_revision")))).one()
+    found = await fetch_one(session, "SELECT access_revision FROM installation")
+    assert found is not None  # noqa: S101 (`ensure_installation` has seen to it)
+    revision = found["access_revision"]
     if revision == directory.revision:
         return False
     rows = await session.scalars(select(TokenRow).where(_column("revoked_at").is_(None)))
@@ -280,7 +283,3 @@ def _path(token_id: UUID) -> str:
 
 def _column(name: str) -> Any:
     return getattr(TokenRow, name)
-
-
-def _installation_column(name: str) -> Any:
-    return getattr(InstallationRow, name)

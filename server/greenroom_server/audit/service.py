@@ -9,16 +9,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from greenroom_server.audit.tables import AuditEventRow, AuditHeadRow
 from greenroom_server.audit.wire import AuditEventOut
+from greenroom_server.database.direct import fetch_one
 from greenroom_server.errors import NotFound
 from greenroom_server.web.codec import write_json
 
@@ -42,47 +43,37 @@ class Event:
 
 async def record(session: AsyncSession, event: Event, now: datetime) -> None:
     """Append the event to its chain. Locks the chain's end until the transaction ends."""
-    head = await _locked_head(session, event.chain)
-    if head is None:
-        first = insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START)
-        await session.execute(first.on_conflict_do_nothing())
-        head = await _locked_head(session, event.chain)
-    sequence, previous = head or (0, _START)
-    sequence += 1
-    body = write_json(
-        {
-            "chain": event.chain,
-            "sequence": sequence,
-            "at": now.isoformat(),
-            "actor": event.actor,
-            "action": event.action,
-            "target": event.target,
-            "changes": list(event.changes),
-        }
-    )
-    row = {
-        "chain": event.chain,
-        "sequence": sequence,
-        "at": now,
+    before_number = write_json({"chain": event.chain})[:-1].decode() + ',"sequence":'
+    told = {
+        "at": now.isoformat(),
         "actor": event.actor,
         "action": event.action,
         "target": event.target,
-        "body": body.decode(),
-        "previous_hash": previous,
-        "hash": _hash(previous, body),
+        "changes": list(event.changes),
     }
-    await session.execute(_APPEND, row)
+    after_number = "," + write_json(told)[1:].decode()
+    row = (event.chain, now, event.actor, event.action, event.target, before_number, after_number)
+    if await fetch_one(session, _APPEND, *row) is None:
+        first = insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START)
+        await session.execute(first.on_conflict_do_nothing())
+        await fetch_one(session, _APPEND, *row)
 
 
-# Built once, and in one statement, because every change of anything waits for it.
-_LOCKED_HEAD = text("SELECT sequence, hash FROM audit_head WHERE chain = :chain FOR UPDATE")
-_APPEND = text("""
-WITH event AS (
+# One statement, because every change of anything waits for it: the number and the hash that the event gets are known
+# only to who holds the end of the chain. The hash is that of `_hash`.
+_APPEND: Final = """
+WITH head AS (
+    SELECT sequence + 1 AS sequence, hash AS previous FROM audit_head WHERE chain = $1 FOR UPDATE
+), text AS (
+    SELECT sequence, previous, $6::text || sequence || $7::text AS body FROM head
+), event AS (
     INSERT INTO audit_event (chain, sequence, at, actor, action, target, body, previous_hash, hash)
-    VALUES (:chain, :sequence, :at, :actor, :action, :target, :body, :previous_hash, :hash)
+    SELECT $1, sequence, $2, $3, $4, $5, body, previous, sha256(previous || convert_to(body, 'UTF8')) FROM text
+    RETURNING sequence, hash
 )
-UPDATE audit_head SET sequence = :sequence, hash = :hash WHERE chain = :chain
-""")
+UPDATE audit_head SET sequence = event.sequence, hash = event.hash FROM event WHERE chain = $1
+RETURNING audit_head.sequence
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +144,6 @@ def _fits(row: Any, previous: bytes) -> bool:
 
 def _hash(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()
-
-
-async def _locked_head(session: AsyncSession, chain: str) -> tuple[int, bytes] | None:
-    found = (await session.execute(_LOCKED_HEAD, {"chain": chain})).one_or_none()
-    return None if found is None else (found[0], found[1])
 
 
 async def _events(session: AsyncSession, query: Any, wanted: EventFilter) -> list[AuditEventOut]:

@@ -17,7 +17,8 @@ from greenroom_server.errors import Unavailable
 _KEEPALIVE_S = 10.0
 _KEEPALIVE_TIMEOUT_S = 2.0
 _LONGEST_PAUSE_S = 2.0
-_SPACING_S = 0.02
+_LONGEST_REST_S = 0.02
+_REST_PER_WORK = 3
 _LONGEST_RECONNECT_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class ChangeFeed:
 
     async def start(self) -> None:
         """Begin; the first tick comes at once."""
+        self._database.on_announced = self.wake
         self._tasks = [
             asyncio.create_task(self._tick_for_ever(), name="change-feed-ticks"),
             asyncio.create_task(self._listen_for_ever(), name="change-feed-hints"),
@@ -70,7 +72,7 @@ class ChangeFeed:
             begun = time.monotonic()
             await self._tick()
             # Of a burst of changes the first is seen at once and the others together: writers need the time.
-            await asyncio.sleep(max(0.0, begun + _SPACING_S - time.monotonic()))
+            await asyncio.sleep(min(_LONGEST_REST_S, (time.monotonic() - begun) * _REST_PER_WORK))
             pause_s = min(self._interval_s * 2**self._failures, max(self._interval_s, _LONGEST_PAUSE_S))
             if self._failures:
                 pause_s *= random.uniform(0.5, 1.0)  # noqa: S311  spreads servers out, hides nothing
@@ -110,7 +112,8 @@ class ChangeFeed:
         connection = await self._database.connect(purpose="greenroom listen")
         closed = asyncio.Event()
         try:
-            await connection.listen(CHANNEL, self.wake, closed.set)
+            # What this process commits wakes the feed without a detour over PostgreSQL.
+            await connection.listen(CHANNEL, self.wake, closed.set, is_known=self._database.is_own)
             self.is_listening = True
             self.wake()  # for what was announced while nobody listened
             while not closed.is_set():

@@ -26,10 +26,41 @@ class BoundedConnection(asyncpg.Connection):
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  asyncpg's signature
         await super().close(timeout=_GOODBYE_S if timeout is None else min(timeout, _GOODBYE_S))  # type: ignore[no-untyped-call]
 
-    async def listen(self, channel: str, on_hint: Callable[[], None], on_closed: Callable[[], None]) -> None:
-        """Call back at each NOTIFY, and once when the connection ends for whatever reason."""
+    @property
+    def backend_pid(self) -> int:
+        """PostgreSQL's number for this connection; a NOTIFY carries its sender's."""
+        pid: int = self.get_server_pid()  # type: ignore[no-untyped-call]
+        return pid
+
+    async def commit(self, *, notify: str | None = None) -> None:
+        """Commit, and with it a NOTIFY on this channel.
+
+        Raises RuntimeError if there was nothing left to commit: PostgreSQL takes back a transaction of which a
+        statement failed, whoever caught that error, and calls this no error.
+        """
+        done = await self.execute(f'NOTIFY "{notify}"; COMMIT' if notify else "COMMIT")
+        if done != "COMMIT":
+            raise RuntimeError("the transaction had failed before its commit")
+
+    async def listen(
+        self,
+        channel: str,
+        on_hint: Callable[[], None],
+        on_closed: Callable[[], None],
+        *,
+        is_known: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """Call back at each NOTIFY, and once when the connection ends for whatever reason.
+
+        Hints from connections (by their `backend_pid`) of which `is_known` says so are passed over.
+        """
+
+        def hear(_connection: Any, backend_pid: int, *_: Any) -> None:
+            if not is_known(backend_pid):
+                on_hint()
+
         self.add_termination_listener(lambda _: on_closed())  # type: ignore[no-untyped-call]
-        await self.add_listener(channel, lambda *_: on_hint())  # type: ignore[no-untyped-call]
+        await self.add_listener(channel, hear)  # type: ignore[no-untyped-call]
 
     async def ping(self, timeout_s: float) -> None:
         """Raises if the server does not answer in time."""

@@ -4,23 +4,27 @@ Driver errors leave as `Unavailable` or `Conflict`. A server that hangs is treat
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 import orjson
 import structlog
 from sqlalchemy import event, text
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from greenroom_server.database.connect import BoundedConnection, Timeouts, connect
+from greenroom_server.database.direct import DRIVER
 from greenroom_server.database.translate import Busy, translated
 from greenroom_server.errors import Unavailable
 
 CHANNEL = "greenroom"
+_BEGIN: Final = "BEGIN"
+_BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_IS_ANNOUNCED: Final = "greenroom.is_announced"
 _RECYCLE_S = 1800
 _ROLLBACK_S = 2.0
 _GOODBYES_S = 1.0
@@ -46,9 +50,11 @@ class Database:
             # `json` columns keep the text: the order of members, and 10.0 as 10.0.
             json_serializer=_write_json,
             json_deserializer=orjson.loads,
+            isolation_level="AUTOCOMMIT",  # the unit of work begins and ends transactions itself
         )
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
-        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.on_announced: Callable[[], None] | None = None
+        """Called when a transaction of this process that announced something has ended, well or not."""
         self._opened: WeakSet[BoundedConnection] = WeakSet()
         self._closing: set[asyncio.Task[None]] = set()
         self._is_down = False
@@ -62,6 +68,10 @@ class Database:
         self._opened.add(connection)
         return connection
 
+    def is_own(self, backend_pid: int) -> bool:
+        """Whether a connection of this pool is the one that PostgreSQL knows by this number."""
+        return any(connection.backend_pid == backend_pid for connection in self._opened)
+
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[AsyncSession]:
         """One writing transaction: committed when the block ends well, rolled back when it raises.
@@ -69,16 +79,17 @@ class Database:
         A dry run does all but the commit. After `Unavailable` the outcome of a commit is unknown: send the request
         again with its `Idempotency-Key`. The session's own `commit` only flushes.
         """
-        async with self._translating(), self._unit(self._engine) as (connection, session):
+        async with self._translating(), self._unit(_BEGIN) as session:
             yield session
-            await session.commit()
+            if session.in_transaction():  # of its own, that is: it was used
+                await session.commit()
             if not dry_run:
-                await connection.commit()
+                await self._commit(session)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One state of the store for all statements of the block; nothing can be written."""
-        async with self._translating(), self._unit(self._reader) as (_, session):
+        async with self._translating(), self._unit(_BEGIN_READING) as session:
             yield session
 
     async def check_durability(self) -> list[str]:
@@ -117,19 +128,20 @@ class Database:
             connection.terminate()  # type: ignore[no-untyped-call]  # does nothing to a closed one
 
     @asynccontextmanager
-    async def _unit(self, engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, AsyncSession]]:
-        connection = await self._open(engine)
-        session = AsyncSession(bind=connection, expire_on_commit=False)
+    async def _unit(self, begin: str) -> AsyncIterator[AsyncSession]:
+        connection, driver = await self._open(begin)
+        session = AsyncSession(bind=connection, expire_on_commit=False, info={DRIVER: driver})
         try:
-            yield connection, session
+            yield session
             async with asyncio.timeout(_ROLLBACK_S):
-                await connection.rollback()  # nothing left to undo after a commit
+                if driver.is_in_transaction():  # type: ignore[no-untyped-call]
+                    await driver.execute("ROLLBACK")
                 await connection.close()
         except (TimeoutError, OSError):
             await self._abandon(connection)
             raise
         except Exception:
-            await self._undo(connection)
+            await self._undo(connection, driver)
             raise
         except BaseException:
             await self._abandon(connection)
@@ -137,22 +149,32 @@ class Database:
         finally:
             session.sync_session.expunge_all()
 
-    async def _open(self, engine: AsyncEngine) -> AsyncConnection:
-        connection = engine.connect()
+    async def _open(self, begin: str) -> tuple[AsyncConnection, BoundedConnection]:
+        connection = self._engine.connect()
         try:
             await connection.start()
-            # The first statement opens the transaction; a server that hangs is found out here and not in the work.
+            driver = _driver_of(connection)
+            # A server that hangs is found out here and not in the work.
             async with asyncio.timeout(self.timeouts.acquire_s):
-                await connection.exec_driver_sql("SELECT 1")
+                await driver.execute(begin)
         except BaseException:
             await self._abandon(connection)
             raise
-        return connection
+        return connection, driver
 
-    async def _undo(self, connection: AsyncConnection) -> None:
+    async def _commit(self, session: AsyncSession) -> None:
+        driver: BoundedConnection = session.info[DRIVER]
+        is_announced = _IS_ANNOUNCED in session.info
+        try:
+            await driver.commit(notify=CHANNEL if is_announced else None)
+        finally:
+            if is_announced and self.on_announced is not None:
+                self.on_announced()
+
+    async def _undo(self, connection: AsyncConnection, driver: BoundedConnection) -> None:
         try:
             async with asyncio.timeout(_ROLLBACK_S):
-                await connection.rollback()
+                await driver.execute("ROLLBACK")
                 await connection.close()
         except BaseException as error:
             await self._abandon(connection)
@@ -184,8 +206,11 @@ class Database:
 
 
 async def announce(session: AsyncSession) -> None:
-    """Tell every change feed, if and when this transaction commits, that there is something to read."""
-    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
+    """Tell every change feed, if and when this transaction commits, that there is something to read.
+
+    It goes to PostgreSQL together with the commit.
+    """
+    session.info[_IS_ANNOUNCED] = True
 
 
 async def _discard(connection: AsyncConnection) -> None:
@@ -195,6 +220,12 @@ async def _discard(connection: AsyncConnection) -> None:
             await connection.close()
     except Exception as error:
         log.debug("closing a broken connection failed", reason=f"{type(error).__name__}: {error}")
+
+
+def _driver_of(connection: AsyncConnection) -> BoundedConnection:
+    assert connection.sync_connection is not None  # noqa: S101 (it was started)
+    driver: BoundedConnection = connection.sync_connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:

@@ -1,5 +1,6 @@
 """Driver errors to our own; what is left untranslated is a defect of ours."""
 
+from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,7 +28,13 @@ _UNREACHABLE = ("08", "28", "53", "57P", "58", "3D000", "25P03")
 def translated(error: Exception) -> GreenroomError | None:
     """What the store's callers are told; None for what is not the driver's, or what only a defect explains."""
     if isinstance(error, DBAPIError):
-        return _of_driver(error)
+        is_stale = isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
+        return _of_state(sqlstate_of(error), is_stale=is_stale, is_closed=error.connection_invalidated)
+    if isinstance(error, PostgresError):
+        state = getattr(error, "sqlstate", None) or ""
+        return _of_state(state, is_stale=isinstance(error, InvalidCachedStatementError), is_closed=False)
+    if isinstance(error, InterfaceError):  # mostly wrong use of the driver, which is a defect
+        return Unavailable() if "connection is closed" in str(error) else None
     if isinstance(error, PoolTimeout):
         return Busy("all database connections are busy; try again")
     if isinstance(error, (TimeoutError, OSError)):
@@ -40,14 +47,13 @@ def sqlstate_of(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def _of_driver(error: DBAPIError) -> GreenroomError | None:
-    state = sqlstate_of(error)
-    if isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+def _of_state(state: str, *, is_stale: bool, is_closed: bool) -> GreenroomError | None:
+    if is_stale:
         return Busy("the schema was just migrated; try again")
     if state in _CONFLICTS:
         return Conflict(_CONFLICTS[state])
     if state in _TRY_AGAIN:
         return Busy()
-    if error.connection_invalidated or state.startswith(_UNREACHABLE):
+    if is_closed or state.startswith(_UNREACHABLE):
         return Unavailable()
     return None

@@ -3,19 +3,14 @@
 Also answers what a client key may come to feel: the tag of the part of the environment that can reach one.
 """
 
-import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import orjson
-import zstandard
 
 from greenroom.evaluation import limits, sealed
-
-_GZIP_LEVEL: Final = 6
-_ZSTD_LEVEL: Final = 6
 
 
 class DocumentRefused(ValueError):
@@ -140,23 +135,6 @@ class Contents:
                 segments.add(key)
                 waiting.extend(self.segments[key].segments)
         return flags, segments
-
-
-@dataclass(frozen=True, slots=True)
-class Encodings:
-    """One document in every content coding that is offered."""
-
-    identity: bytes
-    gzip: bytes
-    zstd: bytes
-
-    @classmethod
-    def of(cls, data: bytes) -> Self:
-        return cls(
-            data,
-            gzip.compress(data, _GZIP_LEVEL, mtime=0),
-            zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(data),
-        )
 
 
 def flag_piece(key: str, flag: Any) -> Piece:

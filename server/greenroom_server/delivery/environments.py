@@ -19,12 +19,12 @@ from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.documents import DocumentRefused
 from greenroom_server.delivery.hub import Hub
 from greenroom_server.delivery.live import ChangeEvent, LiveEnvironment, Served
-from greenroom_server.delivery.sources import FlagReader, FlagSource
+from greenroom_server.delivery.sources import FlagReader, FlagSource, Reading
 from greenroom_server.errors import NotFound, Unavailable
 
 _log = structlog.get_logger(__name__)
 
-# Documents above this are compiled and compressed in a thread, so that requests do not wait for it.
+# Documents above this are compiled in a thread, so that requests do not wait for it.
 _LARGE_BYTES: Final = 64 * 1024
 _PAUSE_AFTER_FAILURE_S: Final = 1.0
 _CATCH_UP_PAUSE_S: Final = 0.1
@@ -89,16 +89,18 @@ class EnvironmentCache:
                 self._restore(UUID(name))
         return len(self._live)
 
-    async def refresh(self) -> None:
+    async def refresh(self, reading: Reading | None = None) -> None:
         """Take over what is new in the store; the change feed calls this at each tick.
 
-        Raises `Unavailable` when the store cannot be read. What is wrong with one environment is logged and leaves
-        the others alone.
+        `reading` is a look at the store that also serves somebody else: it is opened in any case. Raises `Unavailable`
+        when the store cannot be read. What is wrong with one environment is logged and leaves the others alone.
         """
         async with self._refreshing:
-            if not self._live:
+            if reading is None and not self._live:
                 return
-            for live, document, is_change in await self._look():
+            async with (reading or self._source.reading)() as reader:
+                news = await self._look(reader) if self._live else []
+            for live, document, is_change in news:
                 await self._take_over(live, document, is_change=is_change)
         self._start_saving()
 
@@ -136,18 +138,16 @@ class EnvironmentCache:
             await self._saving
         await self.save()
 
-    async def _look(self) -> list[_Found]:
+    async def _look(self, reader: FlagReader) -> list[_Found]:
         found: list[_Found] = []
         known = list(self._live.values())  # what is loaded meanwhile is newer anyway
-        async with self._source.reading() as reader:
-            store_epoch = await reader.epoch()
-            revisions = await reader.revisions([live.id for live in known])
-            for live in known:
-                stored = revisions.get(live.id)
-                if stored is None:
-                    self._remove(live)
-                elif self._is_news(live, epoch_of(store_epoch, live.id), stored):
-                    found.extend(await _news(reader, live, epoch_of(store_epoch, live.id)))
+        store_epoch, revisions = await reader.standing([live.id for live in known])
+        for live in known:
+            stored = revisions.get(live.id)
+            if stored is None:
+                self._remove(live)
+            elif self._is_news(live, epoch_of(store_epoch, live.id), stored):
+                found.extend(await _news(reader, live, epoch_of(store_epoch, live.id)))
         return found
 
     def _is_news(self, live: LiveEnvironment, epoch: str, stored: int) -> bool:

@@ -10,7 +10,8 @@ import orjson
 
 from greenroom.evaluation import Snapshot, SnapshotError, evaluate_all, read_snapshot, sealed
 from greenroom_server.delivery.answers import ItemBytes, flag_set_metadata
-from greenroom_server.delivery.documents import Contents, DocumentRefused, Encodings
+from greenroom_server.delivery.documents import Contents, DocumentRefused
+from greenroom_server.delivery.encodings import Encodings
 from greenroom_server.delivery.subscriber import Subscriber
 
 RING_EVENTS: Final = 256
@@ -51,7 +52,7 @@ class Served:
         self.snapshot = snapshot
         self.epoch = contents.envelope.epoch
         self.revision = contents.envelope.revision
-        self.encodings = Encodings.of(contents.raw())
+        self.encodings = Encodings(contents.raw())
         self.server = View(contents, is_for_clients=False)
         self.client = View(contents, is_for_clients=True)
         self.etag = b'"%b"' % self.server.tag.encode()

@@ -16,7 +16,7 @@ from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.hub import Hub
 from greenroom_server.delivery.ofrep import Remote
 from greenroom_server.delivery.requests import BodyReader
-from greenroom_server.delivery.sources import Authenticator, FlagSource
+from greenroom_server.delivery.sources import Authenticator, FlagSource, Reading
 from greenroom_server.delivery.tickets import TicketOffice
 
 _log = structlog.get_logger(__name__)
@@ -90,9 +90,9 @@ class Delivery:
         """Begin to keep time for the streams."""
         self._heart = asyncio.create_task(self._beat(), name="delivery-heart")
 
-    async def refresh(self) -> None:
-        """Take over what is new in the store; raises `Unavailable` when it cannot be read."""
-        await self.environments.refresh()
+    async def refresh(self, reading: Reading | None = None) -> None:
+        """Take over what is new in the store; see `EnvironmentCache.refresh`."""
+        await self.environments.refresh(reading)
 
     async def say_goodbye(self) -> None:
         """End all streams, each client with its own delay; new ones are refused from now on."""

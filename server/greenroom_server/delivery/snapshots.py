@@ -1,4 +1,4 @@
-"""`GET /api/v1/sdk/snapshot`: the environment's bytes as they were prepared once for this revision."""
+"""`GET /api/v1/sdk/snapshot`: the environment's bytes, made once for this revision."""
 
 import re
 from typing import Final
@@ -48,18 +48,12 @@ class Snapshots:
             await send({"type": "http.response.body", "body": b""})
             return
         self._counters.snapshots += 1
-        start, body = self._representation(served, headers.get(b"accept-encoding"))
+        accepted = headers.get(b"accept-encoding")
+        coding = "identity" if accepted is None else self._coding_of(accepted)
+        body = served.encodings.find(coding) or await served.encodings.get(coding)
+        start = _opening(served, coding, len(body))
         await send({"type": "http.response.start", "status": 200, "headers": start})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    def _representation(self, served: Served, accepted: bytes | None) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        coding = "identity" if accepted is None else self._coding_of(accepted)
-        body: bytes = getattr(served.encodings, coding)
-        length = (b"content-length", b"%d" % len(body))
-        start = [_JSON, length, (b"etag", served.etag), _CACHE_CONTROL, _VARY, NOSNIFF]
-        if coding != "identity":
-            start.append(_ZSTD if coding == "zstd" else _GZIP)
-        return start, body
 
     def _coding_of(self, accepted: bytes) -> str:
         known = self._codings.get(accepted)
@@ -68,6 +62,14 @@ class Snapshots:
             if len(self._codings) < _REMEMBERED:
                 self._codings[accepted] = known
         return known
+
+
+def _opening(served: Served, coding: str, size: int) -> list[tuple[bytes, bytes]]:
+    length = (b"content-length", b"%d" % size)
+    start = [_JSON, length, (b"etag", served.etag), _CACHE_CONTROL, _VARY, NOSNIFF]
+    if coding != "identity":
+        start.append(_ZSTD if coding == "zstd" else _GZIP)
+    return start
 
 
 def preferred_coding(accept_encoding: str) -> str:

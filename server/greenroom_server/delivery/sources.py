@@ -1,6 +1,6 @@
 """What delivery is handed: where environments come from, and who holds a token."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,8 +15,8 @@ class FlagReader(Protocol):
         """Names this history of the store; another name means that revisions started anew."""
         ...
 
-    async def revisions(self, ids: Collection[UUID]) -> Mapping[UUID, int]:
-        """How far these environments are; deleted ones are missing."""
+    async def standing(self, ids: Collection[UUID]) -> tuple[str, Mapping[UUID, int]]:
+        """The epoch, and how far these environments are; deleted ones are missing."""
         ...
 
     async def load_environment(self, environment_id: UUID) -> dict[str, Any] | None:
@@ -26,6 +26,10 @@ class FlagReader(Protocol):
     async def load_change(self, environment_id: UUID, since: int) -> dict[str, Any] | None:
         """What changed after revision `since`, without `epoch` and `checksum`; None means: load it all."""
         ...
+
+
+Reading = Callable[[], AbstractAsyncContextManager[FlagReader]]
+"""Opens one look at the store, as `FlagSource.reading` does."""
 
 
 class FlagSource(Protocol):

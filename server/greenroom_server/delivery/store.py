@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID
 
-from greenroom_server.flags import service_publish
+from greenroom_server.flags import service_served
 
 
 class Readable(Protocol):
@@ -23,23 +23,25 @@ class StoredFlags:
         self._database = database
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator["_StoredReader"]:
+    async def reading(self) -> AsyncIterator["StoredReader"]:
         async with self._database.reading() as session:
-            yield _StoredReader(session)
+            yield StoredReader(session)
 
 
-class _StoredReader:
+class StoredReader:
+    """A `FlagReader` in a reading transaction that is open already."""
+
     def __init__(self, session: Any) -> None:
         self._session = session
 
     async def epoch(self) -> str:
-        return await service_publish.epoch(self._session)
+        return await service_served.epoch(self._session)
 
-    async def revisions(self, ids: Collection[UUID]) -> Mapping[UUID, int]:
-        return await service_publish.revisions(self._session, ids)
+    async def standing(self, ids: Collection[UUID]) -> tuple[str, Mapping[UUID, int]]:
+        return await service_served.standing(self._session, ids)
 
     async def load_environment(self, environment_id: UUID) -> dict[str, Any] | None:
-        return await service_publish.load_environment(self._session, environment_id)
+        return await service_served.load_environment(self._session, environment_id)
 
     async def load_change(self, environment_id: UUID, since: int) -> dict[str, Any] | None:
-        return await service_publish.load_change(self._session, environment_id, since)
+        return await service_served.load_change(self._session, environment_id, since)

@@ -1,13 +1,15 @@
 """Rows as documents: what authors write, and what SDKs get."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
+from greenroom_server.flags.place import Configuration, Flag
+from greenroom_server.flags.tables import EnvironmentRow, FlagRow, ProjectRow, SegmentRow
 from greenroom_server.flags.wire import ConfigurationIn, EnvironmentIn, FlagIn, ProjectIn, SegmentIn
 from greenroom_server.flags.work import plain
 
-_CONFIGURED = tuple(ConfigurationIn.model_fields)
+CONFIGURED: Final = tuple(ConfigurationIn.model_fields)
+SERVED_OF_FLAG: Final = ("key", "type", "variants", "client_visible", "track_exposures")
 
 
 def authored_project(row: ProjectRow) -> ProjectIn:
@@ -26,9 +28,9 @@ def authored_segment(row: SegmentRow) -> SegmentIn:
     return SegmentIn.model_validate(row.model_dump(include=set(SegmentIn.model_fields)))
 
 
-def configured(row: ConfigurationRow) -> dict[str, Any]:
+def configured(row: Configuration) -> dict[str, Any]:
     """A configuration as its author writes it."""
-    return {name: getattr(row, name) for name in _CONFIGURED}
+    return {name: getattr(row, name) for name in CONFIGURED}
 
 
 def flag_facts(row: FlagRow) -> dict[str, Any]:
@@ -36,21 +38,10 @@ def flag_facts(row: FlagRow) -> dict[str, Any]:
     return {**plain(authored_flag(row)), "archived": row.archived_at is not None}
 
 
-def flag_document(flag: FlagRow, configuration: ConfigurationRow) -> dict[str, Any]:
+def flag_document(flag: Flag, configuration: Configuration) -> dict[str, Any]:
     """One flag as a snapshot has it; `version` is the revision at which what it serves last changed."""
-    return {
-        "key": flag.key,
-        "type": flag.type,
-        "variants": flag.variants,
-        "client_visible": flag.client_visible,
-        "track_exposures": flag.track_exposures,
-        "version": configuration.served_revision,
-        "enabled": configuration.enabled,
-        "off_variant": configuration.off_variant,
-        "prerequisites": configuration.prerequisites,
-        "rules": configuration.rules,
-        "fallthrough": configuration.fallthrough,
-    }
+    facts = {name: getattr(flag, name) for name in SERVED_OF_FLAG}
+    return {**facts, "version": configuration.served_revision, **configured(configuration)}
 
 
 def segment_document(row: SegmentRow) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from greenroom_server.flags.documents import (
     flag_facts,
     segment_document,
 )
+from greenroom_server.flags.place import Configuration, Flag
 from greenroom_server.flags.standing import derive
-from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
+from greenroom_server.flags.tables import EnvironmentRow, FlagRow, ProjectRow, SegmentRow
 from greenroom_server.flags.wire import ConfigurationIn, EnvironmentIn, FlagIn, ProjectIn, SegmentIn
 from greenroom_server.flags.work import Changes, differences, plain
 from greenroom_server.web.codec import write_json
 
-Versioned = ProjectRow | EnvironmentRow | FlagRow | ConfigurationRow | SegmentRow
+Versioned = ProjectRow | EnvironmentRow | FlagRow | Configuration | SegmentRow
 
 
 def new_project(wanted: ProjectIn, now: datetime) -> ProjectRow:
@@ -89,7 +90,7 @@ def set_archived(row: FlagRow, is_archived: bool, now: datetime) -> Changes:
     return _moved(row, differences(before, flag_facts(row)), now)
 
 
-def apply_configuration(flag: FlagRow, row: ConfigurationRow, wanted: ConfigurationIn, now: datetime) -> Changes:
+def apply_configuration(flag: Flag, row: Configuration, wanted: ConfigurationIn, now: datetime) -> Changes:
     before = configured(row)
     changes = differences(before, wanted.model_dump())
     if changes:

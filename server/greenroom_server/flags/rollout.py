@@ -6,13 +6,13 @@ from typing import Any, Final
 from greenroom.evaluation.limits import FULL
 from greenroom_server.errors import Conflict, FieldError, Invalid
 from greenroom_server.flags.documents import configured
-from greenroom_server.flags.tables import ConfigurationRow, FlagRow
+from greenroom_server.flags.place import Configuration, Flag
 from greenroom_server.flags.wire import ConfigurationIn, RolloutIn
 
 ROLLOUT_RULE: Final = "rollout"
 
 
-def with_rollout(flag: FlagRow, row: ConfigurationRow, wanted: RolloutIn) -> ConfigurationIn:
+def with_rollout(flag: Flag, row: Configuration, wanted: RolloutIn) -> ConfigurationIn:
     """The configuration with the variant rolled out to so many; raises `Invalid`, or `Conflict` if the rule called
     `rollout` is one that this shortcut would spoil.
     """
@@ -55,7 +55,7 @@ def _thousandths(percent: float) -> int:
     return whole
 
 
-def _live_variant(flag: FlagRow, row: ConfigurationRow, before: Mapping[str, Any]) -> str:
+def _live_variant(flag: Flag, row: Configuration, before: Mapping[str, Any]) -> str:
     """The variant that is being rolled out: of the rollout's rule, else of the fallthrough, else the first not dark."""
     for serve in (before.get("serve", {}), row.fallthrough):
         variant = serve.get("variant")

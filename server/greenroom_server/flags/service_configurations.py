@@ -10,36 +10,34 @@ from greenroom_server.flags.checks import check_configuration_of
 from greenroom_server.flags.documents import configured
 from greenroom_server.flags.edits import apply_configuration
 from greenroom_server.flags.patching import patched
+from greenroom_server.flags.place import Configuration, Environment, Flag, Place, Project
 from greenroom_server.flags.rollout import with_rollout
-from greenroom_server.flags.service_publish import epoch, load_part, publish
+from greenroom_server.flags.service_place import Path, get_place
+from greenroom_server.flags.service_publish import publish_place
 from greenroom_server.flags.service_references import check_flag_references, segments_in_rules, uses_of_flag
 from greenroom_server.flags.service_scope import find_place, get_project
-from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow
+from greenroom_server.flags.service_served import epoch, load_part
 from greenroom_server.flags.wire import ConfigurationIn, ConfigurationOut, RolloutIn
 from greenroom_server.flags.work import Outcome, Work, require_environments
 
-Place = tuple[ProjectRow, EnvironmentRow, FlagRow, ConfigurationRow]
-Path = tuple[str, str, str]
-
 
 async def read_configuration(work: Work, path: Path) -> ConfigurationOut:
-    project = await get_project(work.session, path[0])
-    return configuration_out((project, *await find_place(work.session, project, *path[1:])))
+    return configuration_out(await get_place(work.session, path))
 
 
 async def update_configuration(work: Work, path: Path, patch: Any) -> Outcome[ConfigurationOut]:
     """Change how the flag is served there."""
-    place = await _locked(work, path)
-    work.check_version(place[3].version)
-    wanted = patched(ConfigurationIn, configured(place[3]), patch)
+    place = await get_place(work.session, path, lock=True)
+    work.check_version(place.configuration.version)
+    wanted = patched(ConfigurationIn, configured(place.configuration), patch)
     return await _replace(work, place, wanted, "configuration.update")
 
 
 async def switch_flag(work: Work, path: Path, *, enabled: bool) -> Outcome[ConfigurationOut]:
     """Switch the flag on or off there. Switching it to what it is changes nothing."""
-    place = await _locked(work, path)
-    work.check_version_if_named(place[3].version)
-    wanted = ConfigurationIn.model_validate({**configured(place[3]), "enabled": enabled})
+    place = await get_place(work.session, path, lock=True)
+    work.check_version_if_named(place.configuration.version)
+    wanted = ConfigurationIn.model_validate({**configured(place.configuration), "enabled": enabled})
     return await _replace(work, place, wanted, "flag.enable" if enabled else "flag.disable")
 
 
@@ -48,9 +46,9 @@ async def roll_out(work: Work, path: Path, wanted: RolloutIn) -> Outcome[Configu
 
     Raising the share never takes the variant from anybody.
     """
-    place = await _locked(work, path)
-    work.check_version_if_named(place[3].version)
-    return await _replace(work, place, with_rollout(place[2], place[3], wanted), "flag.rollout")
+    place = await get_place(work.session, path, lock=True)
+    work.check_version_if_named(place.configuration.version)
+    return await _replace(work, place, with_rollout(place.flag, place.configuration, wanted), "flag.rollout")
 
 
 async def explain_evaluation(work: Work, path: Path, context: Mapping[str, Any], at: datetime | None) -> dict[str, Any]:
@@ -64,7 +62,7 @@ async def explain_evaluation(work: Work, path: Path, context: Mapping[str, Any],
 
 
 async def require_right_to_serve(
-    work: Work, project: ProjectRow, environment: EnvironmentRow, flag: FlagRow, change: tuple[dict[str, Any], Any]
+    work: Work, project: Project, environment: Environment, flag: Flag, change: tuple[dict[str, Any], Any]
 ) -> None:
     """Raises `Forbidden` unless the caller may bring about `change` (before, wanted) there.
 
@@ -82,11 +80,11 @@ async def require_right_to_serve(
 
 
 def configuration_out(place: Place) -> ConfigurationOut:
-    _, environment, flag, row = place
+    row = place.configuration
     return ConfigurationOut.model_validate(
         {
-            "flag": flag.key,
-            "environment": environment.key,
+            "flag": place.flag.key,
+            "environment": place.environment.key,
             **configured(row),
             "reach": row.reach,
             "version": row.version,
@@ -100,21 +98,16 @@ def configuration_path(project_key: str, environment_key: str, key: str) -> str:
     return f"/api/v1/projects/{project_key}/environments/{environment_key}/flags/{key}"
 
 
-def names_others_anew(before: Mapping[str, Any], row: ConfigurationRow) -> bool:
+def names_others_anew(before: Mapping[str, Any], row: Configuration) -> bool:
     """Whether the configuration now names flags or segments that it did not name before."""
     if row.prerequisites and row.prerequisites != before["prerequisites"]:
         return True
     return not segments_in_rules(row.rules) <= segments_in_rules(before["rules"])
 
 
-async def _locked(work: Work, path: Path) -> Place:
-    project = await get_project(work.session, path[0], lock=True)
-    return (project, *await find_place(work.session, project, *path[1:]))
-
-
 async def _replace(work: Work, place: Place, wanted: ConfigurationIn, action: str) -> Outcome[ConfigurationOut]:
-    """Check, permit, publish and note. Needs the project's lock."""
-    project, environment, flag, row = place
+    """Check, permit, publish and note. Needs a locked place."""
+    project, environment, flag, row = place.project, place.environment, place.flag, place.configuration
     if flag.archived_at is not None:
         raise Conflict(f"flag `{flag.key}` is archived: restore it first", code="archived")
     before, bytes_before = configured(row), row.document_bytes
@@ -123,7 +116,7 @@ async def _replace(work: Work, place: Place, wanted: ConfigurationIn, action: st
     await require_right_to_serve(work, project, environment, flag, (before, wanted))
     changes = apply_configuration(flag, row, wanted, work.now)
     if changes:
-        await publish(work, [environment], flags={flag.key: [row]}, may_grow=row.document_bytes > bytes_before)
+        await publish_place(work, place, may_grow=row.document_bytes > bytes_before)
         if names_others_anew(before, row):
             await check_flag_references(work, project, flag, [(environment, row)], own=f"/flags/{flag.key}")
         await work.note(project.key, action, configuration_path(project.key, environment.key, flag.key), changes)

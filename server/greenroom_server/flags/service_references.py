@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from greenroom.evaluation import Finding, check_references
 from greenroom_server.flags.checks import refuse
+from greenroom_server.flags.place import Configuration, Environment, Flag, Project
 from greenroom_server.flags.service_scope import Stock, column
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
 from greenroom_server.flags.work import Work
@@ -19,9 +20,9 @@ from greenroom_server.flags.work import Work
 
 async def check_flag_references(
     work: Work,
-    project: ProjectRow,
-    flag: FlagRow,
-    served: Sequence[tuple[EnvironmentRow, ConfigurationRow]],
+    project: Project,
+    flag: Flag,
+    served: Sequence[tuple[Environment, Configuration]],
     *,
     own: str | None = None,
 ) -> None:
@@ -73,7 +74,7 @@ async def uses_of_segment(
 
 
 async def uses_of_flag(
-    work: Work, project: ProjectRow, key: str
+    work: Work, project: Project, key: str
 ) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
     """The configurations that have the flag as a prerequisite, archived flags' too; first stage first."""
     found = await _configurations(work, project, "prerequisites", f'"flag":"{key}"')
@@ -108,7 +109,7 @@ def segments_in_rules(rules: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 async def _check(
-    work: Work, project: ProjectRow, documents: dict[str, dict[str, Any]], environment: EnvironmentRow, own: str | None
+    work: Work, project: Project, documents: dict[str, dict[str, Any]], environment: Environment, own: str | None
 ) -> None:
     named = {one["flag"] for document in documents.values() for one in document["prerequisites"]} | documents.keys()
     query = select(col(FlagRow.key), col(FlagRow.variants)).where(
@@ -126,7 +127,7 @@ async def _check(
     _refuse(work, check_references(flags, segments), environment, own)
 
 
-async def _naming_flags(work: Work, project: ProjectRow) -> dict[Any, dict[str, list[dict[str, Any]]]]:
+async def _naming_flags(work: Work, project: Project) -> dict[Any, dict[str, list[dict[str, Any]]]]:
     """The prerequisites of all flags that have any, by environment and flag."""
     query = (
         select(col(ConfigurationRow.environment_id), col(FlagRow.key), col(ConfigurationRow.prerequisites))
@@ -144,7 +145,7 @@ async def _naming_flags(work: Work, project: ProjectRow) -> dict[Any, dict[str, 
 
 
 async def _configurations(
-    work: Work, project: ProjectRow, name: str, text: str
+    work: Work, project: Project, name: str, text: str
 ) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
     query = (
         select(FlagRow, EnvironmentRow, ConfigurationRow)
@@ -160,7 +161,7 @@ def _mentions(document: Any, text: str) -> Any:
     return func.strpos(cast(document, Text), text) > 0
 
 
-def _refuse(work: Work, findings: Iterable[Finding], environment: EnvironmentRow | None, own: str | None) -> None:
+def _refuse(work: Work, findings: Iterable[Finding], environment: Environment | None, own: str | None) -> None:
     """Raise what was found; pointers into `own`, the thing that is being changed, are relative to it."""
     where = ""
     if environment is not None:

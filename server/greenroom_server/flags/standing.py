@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from greenroom.evaluation import limits
 from greenroom_server.flags.documents import flag_document
+from greenroom_server.flags.place import Configuration, Flag
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow
 from greenroom_server.web.codec import write_json
 
@@ -41,7 +42,7 @@ def dark_configuration(flag: FlagRow, environment: EnvironmentRow, now: datetime
     return row
 
 
-def derive(flag: FlagRow, row: ConfigurationRow) -> None:
+def derive(flag: Flag, row: Configuration) -> None:
     """Bring up to date what is derived on save: `reach` and `document_bytes`."""
     row.reach = reach_of(row)
     # Counted as if it were off and at the last revision of all, so that neither switching it nor time makes it longer:
@@ -50,7 +51,7 @@ def derive(flag: FlagRow, row: ConfigurationRow) -> None:
     row.document_bytes = len(write_json(document)) + len(flag.key) + 4
 
 
-def reach_of(row: ConfigurationRow) -> Reach:
+def reach_of(row: Configuration) -> Reach:
     """Whether nobody, some or all people get more than the dark variant."""
     if not row.enabled:
         return "none"
@@ -60,7 +61,7 @@ def reach_of(row: ConfigurationRow) -> Reach:
     return "some" if row.off_variant in served or row.prerequisites else "all"
 
 
-def _variants_served(row: ConfigurationRow) -> set[str]:
+def _variants_served(row: Configuration) -> set[str]:
     served: set[str] = set()
     for rule in row.rules:
         if _takes_nobody(rule):

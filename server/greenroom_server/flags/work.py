@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from greenroom_server.access.principal import Principal
 from greenroom_server.audit.service import Event, record
 from greenroom_server.errors import Forbidden
-from greenroom_server.flags.tables import EnvironmentRow
+from greenroom_server.flags.place import Environment
 from greenroom_server.web.codec import write_json
 from greenroom_server.web.conditional import IfMatch, etag_of, require_if_match
 from greenroom_server.web.difference import diff
@@ -74,7 +74,7 @@ def under(path: str, changes: Iterable[dict[str, Any]]) -> Changes:
     return [{**change, "path": path + change["path"]} for change in changes]
 
 
-def require_environments(work: Work, environments: Iterable[EnvironmentRow], why: str) -> None:
+def require_environments(work: Work, environments: Iterable[Environment], why: str) -> None:
     """Raises `Forbidden` unless the caller may change what all of these environments serve."""
     for environment in environments:
         if not work.principal.sees_environment(environment.key):

@@ -132,5 +132,10 @@ async def test_bytes_are_prepared_once_per_revision() -> None:
 
     for coding in ("gzip", "zstd", "identity"):
         await stage.snapshot(accept_encoding=coding)
+    made = {coding: before.find(coding) for coding in ("gzip", "zstd", "identity")}
+    for coding in made:
+        await stage.snapshot(accept_encoding=coding)
 
     assert live.served.encodings is before
+    assert None not in made.values()
+    assert all(before.find(coding) is body for coding, body in made.items())

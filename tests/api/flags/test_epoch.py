@@ -11,7 +11,7 @@ from greenroom_server.database.cluster_home import installed_programs
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
 from greenroom_server.database.migrate import migrate
-from greenroom_server.flags.service_publish import epoch
+from greenroom_server.flags.service_served import epoch
 
 TOOLS = installed_programs() / "bin"
 

@@ -14,7 +14,7 @@ from tests.api.verbs import VERBS, Verb
 
 from greenroom.evaluation import Snapshot, evaluate_all, read_snapshot
 from greenroom_server.database.engine import Database
-from greenroom_server.flags import service_publish as publish
+from greenroom_server.flags import service_served as served_by
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,20 +24,20 @@ KEYS = ["recommendations", "gift-cards", "new-checkout", "delivery-fee", "extra-
 
 async def loaded(opened: Database, id_: UUID) -> dict[str, Any]:
     async with opened.reading() as session:
-        document = await publish.load_environment(session, id_)
+        document = await served_by.load_environment(session, id_)
     assert document is not None
     return document
 
 
 async def changed(opened: Database, id_: UUID, since: int) -> dict[str, Any] | None:
     async with opened.reading() as session:
-        return await publish.load_change(session, id_, since)
+        return await served_by.load_change(session, id_, since)
 
 
 async def ids(opened: Database, stage: Stage) -> dict[str, UUID]:
     async with opened.reading() as session:
         return {
-            ref.environment_key: ref.id for ref in await publish.environments(session) if ref.project_key == stage.key
+            ref.environment_key: ref.id for ref in await served_by.environments(session) if ref.project_key == stage.key
         }
 
 
@@ -211,8 +211,8 @@ async def test_no_change(stage: Stage) -> None:
 
         assert await changed(opened, id_, 0) is None
         async with opened.reading() as session:
-            assert await publish.load_environment(session, id_) is None
-            assert await publish.revisions(session, [id_]) == {}
+            assert await served_by.load_environment(session, id_) is None
+            assert await served_by.standing(session, [id_]) == (await served_by.epoch(session), {})
 
 
 async def test_late_commit_is_not_missed(stage: Stage) -> None:

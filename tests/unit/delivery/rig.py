@@ -110,8 +110,8 @@ class Source:
     async def epoch(self) -> str:
         return self.store_epoch
 
-    async def revisions(self, ids: Collection[UUID]) -> Mapping[UUID, int]:
-        return {id_: self.sites[id_].revision for id_ in ids if id_ in self.sites}
+    async def standing(self, ids: Collection[UUID]) -> tuple[str, Mapping[UUID, int]]:
+        return self.store_epoch, {id_: self.sites[id_].revision for id_ in ids if id_ in self.sites}
 
     async def load_environment(self, environment_id: UUID) -> dict[str, Any] | None:
         self.loads += 1

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.delivery.rig import flag, rule, segment
 
 from greenroom.evaluation import limits, verify_seal
-from greenroom_server.delivery.documents import Contents, DocumentRefused, Encodings
+from greenroom_server.delivery.documents import Contents, DocumentRefused
 
 
 def document(*flags: dict[str, Any], segments: tuple[dict[str, Any], ...] = (), **members: Any) -> dict[str, Any]:
@@ -155,10 +155,3 @@ def test_malformed_flag_has_a_piece_all_the_same() -> None:
     nonsense = {"a": 5, "b": {"key": "b", "rules": "x", "prerequisites": [1, {"flag": 2}]}, "c": flag("c")}
 
     assert Contents.of(document(flags=nonsense)).client_keys() == frozenset()
-
-
-def test_compressing_twice_gives_the_same_bytes() -> None:
-    """Prepared bytes hold no time of day."""
-    data = b'{"a":1}' * 1000
-
-    assert Encodings.of(data) == Encodings.of(data)
