@@ -65,8 +65,8 @@ async def notifications(url: str) -> AsyncIterator[list[str]]:
 
 
 @asynccontextmanager
-async def database(url: str) -> AsyncIterator[Database]:
-    made = Database(url, pool_size=10)
+async def database(url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
+    made = Database(url, pool_size=pool_size)
     try:
         yield made
     finally:

@@ -9,9 +9,10 @@ from tests.api.store import database, statement
 from tests.api.verbs import NEW_FLAG
 
 from greenroom_server.audit import service as audit
-from greenroom_server.audit.service import Event
+from greenroom_server.audit.service import Event, EventFilter
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.connect import Timeouts, connect
+from greenroom_server.database.engine import Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,6 +113,24 @@ async def test_parallel_writers_make_one_chain(stage: Stage) -> None:
     items = (await stage.got(stage.audit, limit=8))["items"]
     assert [one["sequence"] for one in items] == list(range(before + 8, before, -1))
     assert await verdict(stage.url, stage.key) is None
+
+
+async def test_writers_who_share_nothing_but_the_chain_make_one(shared_url: str) -> None:
+    """Eight at once on a chain that is not there yet, with no other lock between them: no fork and no gap."""
+    chain = f"chain-{uuid4()}"
+
+    async def write(opened: Database) -> None:
+        for number in range(10):
+            async with opened.transaction() as session:
+                await audit.record(session, Event(chain, "admin:1", "thing.update", f"/{number}"), SystemClock().now())
+
+    async with database(shared_url) as opened:
+        await asyncio.gather(*(write(opened) for _ in range(8)))
+        async with opened.reading() as session:
+            events = await audit.page_of_chain(session, chain, EventFilter(), before=None, limit=100)
+
+    assert [event.sequence for event in events] == list(range(80, 0, -1))
+    assert await verdict(shared_url, chain) is None
 
 
 async def test_failed_change_leaves_no_event(stage: Stage) -> None:
