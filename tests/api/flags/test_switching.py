@@ -1,7 +1,7 @@
 """Switching a flag: what it asks of the store, and what a writer finds who had to wait for another one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
@@ -133,7 +133,9 @@ async def test_a_look_takes_three_statements_and_a_change_two_more(stage: Stage)
 
 
 async def after_waiting(
-    stage: Stage, first: Callable[[AsyncSession], Awaitable[None]], second: Callable[[Database], Awaitable[Any]]
+    stage: Stage,
+    first: Callable[[AsyncSession], Awaitable[None]],
+    second: Callable[[Database], Coroutine[Any, Any, Any]],
 ) -> Any:
     """What `second` gives, which had to wait for the transaction of `first`."""
     async with database(stage.url) as opened:
