@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -42,6 +44,12 @@ from greenroom_server.web.health import Check, Readiness, Scrape, health_routes
 from greenroom_server.web.kit import WebKit
 from greenroom_server.web.middleware import HostAllowList, RequestBoundary
 from greenroom_server.web.routing import Route, build_router
+from greenroom_server.webhooks.address import Egress
+from greenroom_server.webhooks.client import Client
+from greenroom_server.webhooks.desk import Desk
+from greenroom_server.webhooks.routes import routes as webhook_routes
+from greenroom_server.webhooks.sealing import Sealer
+from greenroom_server.webhooks.sender import Pace, Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +63,19 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
     return Server(settings, clock or SystemClock())
 
 
-def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn) -> tuple[Route, ...]:
+def desk_of(settings: Settings) -> Desk:
+    """Where webhooks may go and how their secrets are kept; raises ValueError, naming the setting that is wrong."""
+    try:
+        egress = Egress.of(settings.webhook_egress, ports=settings.webhook_ports, is_insecure=settings.webhook_insecure)
+    except ValueError as error:
+        raise ValueError(f"GREENROOM_WEBHOOK_EGRESS: {error}") from None
+    try:
+        return Desk(egress, Sealer([key.get_secret_value() for key in settings.webhook_secret_keys]))
+    except ValueError:
+        raise ValueError("GREENROOM_WEBHOOK_SECRET_KEYS: a key is 32 bytes as URL-safe base64") from None
+
+
+def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
     return (
         *health_routes(readiness=readiness, scrape=scrape),
@@ -65,6 +85,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn) -> tuple[Ro
         *FLAG_ROUTES,
         *SEGMENT_ROUTES,
         *AUDIT_ROUTES,
+        *webhook_routes(desk),
         *EXPOSURE_ROUTES,
         intake_route(take_in),
     )
@@ -81,6 +102,7 @@ class _Core:
     opened: Opened
     delivery: Delivery
     exposures: Exposures
+    webhooks: Webhooks
     feed: ChangeFeed
     metrics: Metrics
     idempotency: SqlIdempotencyStore
@@ -116,6 +138,10 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
     await exposures.start()
     stack.push_async_callback(exposures.close)
 
+    webhooks = _webhooks_of(settings, database, clock)
+    await webhooks.start()
+    stack.push_async_callback(webhooks.close)
+
     feed = _feed_of(settings, database, directory, delivery, opened.copies)
     await feed.start()
     stack.push_async_callback(feed.stop)
@@ -128,6 +154,7 @@ async def _open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
         opened=opened,
         delivery=delivery,
         exposures=exposures,
+        webhooks=webhooks,
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),
@@ -143,6 +170,14 @@ def _exposures_of(settings: Settings, database: Database, delivery: Delivery, cl
     return Exposures(
         database, clock=clock, visible_flags=visible_flags, retention_days=settings.exposure_retention_days
     )
+
+
+def _webhooks_of(settings: Settings, database: Database, clock: Clock) -> Webhooks:
+    """What sends out what happened."""
+    desk = desk_of(settings)
+    client = Client(desk.egress, user_agent=f"greenroom-server/{VERSION}")
+    pace = Pace(retention=timedelta(days=settings.webhook_retention_days))
+    return Webhooks(database, client, desk, clock=clock, pace=pace)
 
 
 def _feed_of(
@@ -183,13 +218,16 @@ def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
     settings = core.settings
     kit = WebKit(
         authorizer=core.directory,
-        unit_of_work=lambda *, write, dry_run: (
-            core.database.transaction(dry_run=dry_run) if write else core.database.reading()
-        ),
+        unit_of_work=lambda *, write, dry_run: _writing(core, dry_run) if write else core.database.reading(),
         idempotency=core.idempotency,
         clock=core.clock,
     )
-    table = routes(readiness=lambda: _readiness(core), scrape=core.metrics.scrape, take_in=core.exposures.take_in)
+    table = routes(
+        readiness=lambda: _readiness(core),
+        scrape=core.metrics.scrape,
+        take_in=core.exposures.take_in,
+        desk=core.webhooks.desk,
+    )
     hot_paths: ASGIApp = core.delivery.hot_paths
     router: ASGIApp = build_router(table, kit=kit)
     if settings.allowed_hosts != ("*",):
@@ -203,10 +241,19 @@ def _open_doors(core: _Core, stack: AsyncExitStack) -> ASGIApp:
     return app
 
 
+@asynccontextmanager
+async def _writing(core: _Core, dry_run: bool) -> AsyncIterator[Any]:
+    """A writing transaction; once it is committed, webhooks may have something to send."""
+    async with core.database.transaction(dry_run=dry_run) as session:
+        yield session
+    core.webhooks.wake()
+
+
 def _watch(core: _Core) -> None:
     """Show how it is doing."""
     core.delivery.watch(core.metrics)
     core.exposures.watch(core.metrics)
+    core.webhooks.watch(core.metrics)
     watch = core.metrics.watch
     watch(
         "environments",
@@ -230,6 +277,7 @@ def _work_beside(core: _Core, stack: AsyncExitStack) -> None:
     for name, work in (
         ("housekeeping", _keep_house(core)),
         ("keeping exposures", _keep_exposures(core)),
+        ("watching darkness", _watch_darkness(core)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
@@ -308,6 +356,7 @@ async def _keep_house(core: _Core) -> None:
                 if used:
                     await write_last_used(session, used, core.clock.now())
                 await core.idempotency.prune(session)
+            await core.webhooks.keep_house()
         except Unavailable:
             log.debug("housekeeping waits for the database")
 
@@ -316,11 +365,21 @@ async def _keep_exposures(core: _Core) -> None:
     while True:
         try:
             await core.exposures.keep_house()
-            async with core.database.transaction() as session:
-                await watch_darkness(session, core.clock.now())
-        except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
+        except GreenroomError as error:  # the store is away
             log.debug("exposures are looked after later", reason=error.detail)
         await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+async def _watch_darkness(core: _Core) -> None:
+    while True:
+        try:
+            async with core.database.transaction() as session:
+                raised = await watch_darkness(session, core.clock.now())
+            if raised:
+                core.webhooks.wake()
+        except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
+            log.debug("darkness is watched later", reason=error.detail)
+        await asyncio.sleep(core.settings.alert_interval_s)
 
 
 async def _sample(metrics: Metrics) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from greenroom_server.access.service import add_admin, ensure_installation, new_setup_token
+from greenroom_server.app import desk_of
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
@@ -36,9 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     try:
         settings = _settings(parsed)
+        desk_of(settings)
     except ValidationError as error:
         for wrong in error.errors(include_url=False, include_input=False):
             print(f"GREENROOM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)
+        sys.exit(2)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         sys.exit(2)
     configure_logging(settings.log_format, settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):

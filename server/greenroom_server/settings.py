@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -33,6 +33,24 @@ class Settings(BaseSettings):
     exposure_retention_days: int = Field(
         default=30, ge=1, le=400, description="days for which exposures, counts and outcomes are kept"
     )
+    alert_interval_s: float = Field(
+        default=60.0, gt=0, le=3600, description="seconds between two looks for dark flags that were served"
+    )
+    webhook_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(443, 8443), description="ports that webhooks may be sent to, separated by commas"
+    )
+    webhook_egress: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts and networks that webhooks may be sent to, separated by commas; all without it"
+    )
+    webhook_insecure: bool = Field(
+        default=False, description="for development: let webhooks go to `http:`, any port and private addresses"
+    )
+    webhook_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="keys that encrypt webhook secrets at rest, separated by commas; the first one encrypts"
+    )
+    webhook_retention_days: int = Field(
+        default=14, ge=1, le=400, description="days for which webhook deliveries are kept"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="origins whose browsers may evaluate flags, separated by commas"
     )
@@ -50,7 +68,11 @@ class Settings(BaseSettings):
         description="OpenTelemetry collector (OTLP over HTTP) that gets the traces; none without it",
     )
 
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @field_validator(
+        *("cors_origins", "allowed_hosts", "webhook_ports", "webhook_egress", "webhook_secret_keys"), mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",")) if value.strip() else ()

@@ -48,6 +48,19 @@ async def statement(url: str, sql: str) -> None:
         await connection.close()
 
 
+DEAD_DELIVERY = "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11"
+
+
+async def put_dead_delivery(url: str, webhook: str) -> None:
+    """A delivery, of the id above, that was given up; to the only webhook of this key."""
+    await statement(
+        url,
+        "INSERT INTO webhook_delivery (id, webhook_id, type, body, state, attempts, next_at, created_at, finished_at)"
+        f" SELECT '{DEAD_DELIVERY}', id, 'flag.enable', '{{}}', 'dead', 8, now(), now(), now()"
+        f" FROM webhook WHERE key = '{webhook}'",
+    )
+
+
 @asynccontextmanager
 async def notifications(url: str) -> AsyncIterator[list[str]]:
     """What is announced during the block, complete when it has ended."""

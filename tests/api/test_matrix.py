@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.api.conftest import TOKENS, Example
 from tests.api.contract.client import ContractClient
 from tests.api.contract.tables import all_routes, template_of
+from tests.api.store import DEAD_DELIVERY, put_dead_delivery
 
 from greenroom_server.access.permissions import PERMISSIONS, SDK_KINDS
 from greenroom_server.access.secrets import mint
@@ -22,12 +23,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Off everywhere, so that archiving it starts and ends nothing.
 DARK_FLAG: Final = "still-dark"
-PLACE: Final = {"project": "shop", "environment": "staging", "flag": DARK_FLAG, "segment": "staff", "key": "gift-cards"}
+PLACE: Final = {
+    "project": "shop",
+    "environment": "staging",
+    "flag": DARK_FLAG,
+    "segment": "staff",
+    "key": "gift-cards",
+    "webhook": "alerts",
+    "delivery": DEAD_DELIVERY,
+}
+WEBHOOK: Final = {"key": "alerts", "url": "https://hooks.invalid/alerts", "events": ["flag.served_while_dark"]}
 BODIES: Final[dict[str, Any]] = {
     "erase_subject": {"targeting_key": "user-1"},
     "report_exposures": {"instance": {"id": "one", "sdk": "test", "sdk_version": "1"}},
     "create_token": {"name": "another", "kind": "pipeline"},
     "create_project": {"key": "another", "name": "Another"},
+    "create_webhook": {**WEBHOOK, "key": "another"},
     "roll_out_flag": {"percent": 1},
     "copy_configurations": {"from": "staging"},
     "evaluate_flag": {"context": {"targetingKey": "user-1"}},
@@ -43,12 +54,14 @@ CREDENTIALS: Final = [*TOKENS, *sorted(FALLEN - set(TOKENS))]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def with_dark_flag(shared_server: Server, example: Example) -> AsyncIterator[Server]:
-    """The shared server with one more flag in it."""
+async def with_dark_flag(shared_server: Server, shared_url: str, example: Example) -> AsyncIterator[Server]:
+    """The shared server with one more flag in it, and a webhook with a delivery."""
     async with ContractClient(shared_server).bearing(example.tokens["admin"]) as admin:
         flag = {"key": DARK_FLAG, "purpose": "operational", "type": "boolean"}
         made = await admin.post("/api/v1/projects/shop/flags", json=flag)
         assert made.status_code == 201
+        assert (await admin.post("/api/v1/projects/shop/webhooks", json=WEBHOOK)).status_code == 201
+    await put_dead_delivery(shared_url, "alerts")
     yield shared_server
 
 

@@ -24,6 +24,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "tokens.write",
         "metrics.read",
         "exposures.erase",
+        "webhooks.read",
+        "webhooks.write",
     },
     "manager": AUTHOR | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},

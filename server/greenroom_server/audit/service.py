@@ -6,7 +6,7 @@ INVARIANT: an event is written in the transaction of the change that it describe
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -110,6 +110,23 @@ async def page_of_chain(
     if before is not None:
         query = query.where(sequence < before)
     return await _events(session, query, wanted)
+
+
+async def ends_of(session: AsyncSession, chains: Collection[str]) -> dict[str, int]:
+    """The number of the last event of each of these chains; a chain that never was is not among them."""
+    query = select(col(AuditHeadRow.chain), col(AuditHeadRow.sequence)).where(col(AuditHeadRow.chain).in_(chains))
+    return {row.chain: row.sequence for row in await session.execute(query)}
+
+
+async def events_after(session: AsyncSession, chain: str, sequence: int, *, limit: int) -> list[AuditEventOut]:
+    """The events of one chain that follow on this number, in order.
+
+    A chain's numbers are given out under a lock that is held until the commit, so no earlier event comes in later:
+    whoever remembers the last number that they saw misses none.
+    """
+    number = col(AuditEventRow.sequence)
+    query = select(AuditEventRow).where(col(AuditEventRow.chain) == chain, number > sequence)
+    return [_out(row) for row in await session.scalars(query.order_by(number).limit(limit))]
 
 
 async def verify(session: AsyncSession, chain: str) -> int | None:

@@ -14,6 +14,8 @@ from greenroom_server.flags.service_dark import DarkFlag, dark_flags
 from greenroom_server.flags.service_projects import environment_path
 from greenroom_server.flags.service_scope import environments_of, get_project
 from greenroom_server.flags.work import Work
+from greenroom_server.webhooks.events import Happening
+from greenroom_server.webhooks.service_outbox import enqueue
 
 # How long a change may take to reach the last instance.
 GRACE: Final = timedelta(minutes=2)
@@ -21,6 +23,7 @@ GRACE: Final = timedelta(minutes=2)
 LOOKED_BACK: Final = timedelta(hours=6)
 MAX_ALERTS: Final = 200
 ACTOR: Final = "greenroom:darkness"
+ACTION: Final = "flag.served_while_dark"
 _LOCK: Final = 0x6461726B6E657373  # "darkness"
 
 
@@ -58,12 +61,22 @@ def _suspicions(served: Iterable[Any], dark: dict[tuple[UUID, str], DarkFlag]) -
 
 async def _raise_alert(session: AsyncSession, flag: DarkFlag, variant: str, now: datetime) -> bool:
     place = {"environment": flag.environment_id, "flag": flag.flag, "variant": variant, "dark_since": flag.since}
-    is_new = await session.scalar(_RAISE, {**place, "from_minute": flag.since + GRACE, "now": now})
-    if is_new:
-        target = f"{environment_path(flag.project, flag.environment)}/flags/{flag.flag}"
-        change = {"path": "/served_while_dark", "op": "add", "to": variant}
-        await record(session, Event(flag.project, ACTOR, "flag.served_while_dark", target, [change]), now)
-    return bool(is_new)
+    found = (await session.execute(_RAISE, {**place, "from_minute": flag.since + GRACE, "now": now})).one_or_none()
+    if found is None or not found.is_new:
+        return False
+    target = f"{environment_path(flag.project, flag.environment)}/flags/{flag.flag}"
+    change = {"path": "/served_while_dark", "op": "add", "to": variant}
+    await record(session, Event(flag.project, ACTOR, ACTION, target, [change]), now)
+    data = {
+        "project": flag.project,
+        "environment": flag.environment,
+        "flag": flag.flag,
+        "variant": variant,
+        "evaluations": found.evaluations,
+        "since": flag.since.isoformat(),
+    }
+    await enqueue(session, Happening(flag.project, ACTION, now, data, environment=flag.environment))
+    return True
 
 
 _SERVED: Final = text("""
@@ -78,7 +91,7 @@ WHERE environment_id = :environment AND flag = :flag AND variant = :variant AND 
 HAVING count(*) > 0
 ON CONFLICT (environment_id, flag, variant, dark_since)
 DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, evaluations = excluded.evaluations
-RETURNING xmax = 0
+RETURNING xmax = 0 AS is_new, evaluations
 """)
 _ALERTS: Final = text("""
 SELECT environment_id, flag, variant, dark_since, first_at, last_at, evaluations, raised_at FROM darkness_alert

@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from greenroom_server.app import routes
+from greenroom_server.app import desk_of, routes
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
+from greenroom_server.settings import Settings
 
 
 def all_routes() -> list[Any]:
     """Every `Route` and every `HotRoute`; they share method, path, operation_id and permission."""
-    return [*routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in), *HOT_ROUTES]
+    desk = desk_of(Settings())
+    table = routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in, desk=desk)
+    return [*table, *HOT_ROUTES]
 
 
 async def _take_in(*_: Any) -> Any:

@@ -11,7 +11,7 @@ from tests.api.contract.document import the_contract
 # Objects that others may add to: contexts, whatever a flag's author likes, and OFREP's requests.
 OPEN_ON_PURPOSE = {"Context", "OfrepRequest"}
 # Closed by those that are composed of them.
-PARTS = {"ProblemMembers", "TokenMembers"}
+PARTS = {"ProblemMembers", "TokenMembers", "WebhookMembers"}
 
 
 def test_document_is_valid_openapi() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.api.contract.client import ContractClient
 from tests.api.contract.document import the_contract
+from tests.api.store import DEAD_DELIVERY, put_dead_delivery
 
 SHOP = "/api/v1/projects/shop"
 PRODUCTION = f"{SHOP}/environments/production"
@@ -90,7 +91,9 @@ LIFE: list[Step] = [
 
 
 @pytest.mark.asyncio
-async def test_every_operation_answers_as_documented(admin: ContractClient, tokens: dict[str, str]) -> None:
+async def test_every_operation_answers_as_documented(
+    admin: ContractClient, tokens: dict[str, str], example_url: str
+) -> None:
     """Reads, the life of one of each thing with a dry run before each step, tokens, import, evaluation, snapshot."""
     seen = Seen()
     for method, url, body in READS:
@@ -99,9 +102,32 @@ async def test_every_operation_answers_as_documented(admin: ContractClient, toke
         tried = await seen.step(admin, method, url, body, dry_run=True)
         assert tried["dry_run"] is True
         await seen.step(admin, method, url, body)
+    await _webhooks(seen, admin, example_url)
     await _tokens_and_import(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
+
+
+async def _webhooks(seen: "Seen", admin: ContractClient, database_url: str) -> None:
+    night = f"{SHOP}/webhooks/night"
+    wanted = {"key": "night", "url": "https://hooks.invalid/night", "events": ["flag.*"], "environments": ["staging"]}
+    await seen.step(admin, "POST", f"{SHOP}/webhooks", wanted, dry_run=True)
+    assert (await seen.step(admin, "POST", f"{SHOP}/webhooks", wanted))["secret"].startswith("whsec_")
+    await put_dead_delivery(database_url, "night")
+    await seen.step(admin, "GET", f"{SHOP}/webhooks", None)
+    await seen.step(admin, "GET", night, None)
+    steps: list[Step] = [
+        ("PATCH", night, {"environments": None}),
+        ("POST", f"{night}/rotate-secret", {"overlap_hours": 1}),
+        ("POST", f"{night}/test", None),
+        ("POST", f"{night}/deliveries/{DEAD_DELIVERY}/replay", None),
+        ("GET", f"{night}/deliveries?state=waiting&limit=1", None),
+        ("DELETE", night, None),
+    ]
+    for method, url, body in steps:
+        if method != "GET":
+            await seen.step(admin, method, url, body, dry_run=True)
+        await seen.step(admin, method, url, body)
 
 
 async def _tokens_and_import(seen: "Seen", admin: ContractClient) -> None:

@@ -47,9 +47,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def _default_text(default: Any) -> str:
-    if default is None:
+    if default is None or default == ():
         return "none"
-    return f"`{','.join(default) if isinstance(default, tuple) else default}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{','.join(map(str, default)) if isinstance(default, tuple) else default}`"
 
 
 def _table(name: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
 from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
+from greenroom_server.webhooks import wire as webhooks
 
 # Described by hand in openapi.yaml and named by the models with `WithJsonSchema`.
 BY_HAND: Final = {"Condition", "Serve", "Rule", "Prerequisite", "Variants", "Context", "Difference"}
@@ -25,7 +26,7 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, exposures, flags)
+        for module in (access, audit, exposures, flags, webhooks)
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)
@@ -41,7 +42,12 @@ NAMES: Final = {model.__name__ for model in models()} | BY_HAND
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
 def test_model_equals_its_component(model: type[BaseModel]) -> None:
     """The model's JSON Schema and the component agree member by member."""
-    is_answer = model.__name__.endswith("Out") or model.__name__ in ("TokenCreated", "Use", "FlagStanding")
+    is_answer = model.__name__.endswith("Out") or model.__name__ in (
+        "TokenCreated",
+        "WebhookCreated",
+        "Use",
+        "FlagStanding",
+    )
     made = model.model_json_schema(
         mode="serialization" if is_answer else "validation",
         ref_template=COMPONENTS + "{model}",

@@ -16,6 +16,8 @@ def test_the_table() -> None:
         "tokens.write",
         "metrics.read",
         "exposures.erase",
+        "webhooks.read",
+        "webhooks.write",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {

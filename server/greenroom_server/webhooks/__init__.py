@@ -1,0 +1,1 @@
+"""Outgoing webhooks: destinations of a project, and the sender that tells them what happened."""

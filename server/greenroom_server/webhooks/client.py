@@ -1,0 +1,185 @@
+"""The one way out: every message to a receiver goes through `Client.post`, and nothing else opens a connection there.
+
+The name is resolved once, every address it stands for is checked, and the connection goes to a checked address, with
+the name in SNI, in the certificate's check and in `Host`. Redirects are not followed, proxies of the environment are
+not used, connections are not kept, and the answer's body is thrown away.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import certifi
+import httpcore
+
+from greenroom_server.webhooks.address import Egress, Refused
+from greenroom_server.webhooks.schedule import Problem, Tried, retry_after_of, tried
+
+# The addresses, as texts, that a name stands for; raises OSError.
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_MAX_BODY_READ: Final = 4096
+_BODY_READ_S: Final = 1.0
+_ADDRESSES_TRIED: Final = 2
+_RESOLVERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a sending may take: until connected, and in all."""
+
+    connect_s: float = 5.0
+    total_s: float = 15.0
+
+
+class Client:
+    """Sends messages. `resolve` and `tls` are for tests; `close` ends what resolves names."""
+
+    def __init__(
+        self,
+        egress: Egress,
+        *,
+        user_agent: str,
+        limits: Limits | None = None,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._egress = egress
+        self._limits = limits or Limits()
+        self._user_agent = user_agent
+        # Threads of its own: a name server that hangs must not hold up whatever else runs in threads.
+        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls or _default_tls(),
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=_CheckedBackend(egress, resolve or self._look_up),
+        )
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Tried:
+        """One try. Never raises but for cancellation: what goes wrong is the answer."""
+        try:
+            target = self._egress.target_of(url)
+            sent = [
+                (b"Host", target.authority.encode()),
+                (b"User-Agent", self._user_agent.encode()),
+                (b"Content-Type", b"application/json"),
+                (b"Content-Length", str(len(body)).encode()),
+                (b"Connection", b"close"),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ]
+            place = httpcore.URL(
+                scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
+            )
+            async with asyncio.timeout(self._limits.total_s):
+                return await self._exchange(place, sent, body, now)
+        except Exception as error:
+            return Tried(problem=_problem_of(error))
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _exchange(
+        self, place: httpcore.URL, headers: list[tuple[bytes, bytes]], body: bytes, now: datetime
+    ) -> Tried:
+        timeouts = {"connect": self._limits.connect_s, "read": self._limits.total_s, "write": self._limits.total_s}
+        async with self._pool.stream(
+            "POST", place, headers=headers, content=body, extensions={"timeout": timeouts}
+        ) as response:
+            found = {name.lower(): value for name, value in response.headers}
+            header = found.get(b"retry-after", b"").decode("latin-1") or None
+            # A little of it is taken, so that an ordinary receiver is not cut off in the middle of its answer.
+            with suppress(Exception):
+                async with asyncio.timeout(_BODY_READ_S):
+                    await _drain(response)
+            return tried(response.status, retry_after_of(header, now))
+
+    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, _getaddrinfo, host, port)
+        return [str(entry[4][0]) for entry in found]
+
+
+class _CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that were checked, and to none else."""
+
+    def __init__(self, egress: Egress, resolve: Resolve) -> None:
+        self._egress = egress
+        self._resolve = resolve
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        async with asyncio.timeout(timeout):
+            addresses = list(dict.fromkeys(await self._resolve(host, port)))
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        for address in addresses:
+            self._egress.check_address(address, host)
+        first, *others = addresses[:_ADDRESSES_TRIED]
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._network.connect_tcp(first, port, timeout, local_address, socket_options)
+            first = address
+        return await self._network.connect_tcp(first, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        raise Refused("only TCP")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._network.sleep(seconds)
+
+
+def _problem_of(error: Exception) -> Problem:
+    """What is told of an error: its class and never its text."""
+    if isinstance(error, Refused):
+        return "refused"
+    if isinstance(error, socket.gaierror):
+        return "dns"
+    if isinstance(error, (TimeoutError, httpcore.TimeoutException)):
+        return "timeout"
+    if isinstance(error, httpcore.ConnectError):
+        return "tls" if _is_about_tls(error) else "connect"
+    if isinstance(error, OSError):
+        return "connect"
+    return "protocol"
+
+
+def _is_about_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _drain(response: httpcore.Response) -> None:
+    read = 0
+    async for chunk in response.aiter_stream():
+        read += len(chunk)
+        if read >= _MAX_BODY_READ:
+            return
+
+
+def _getaddrinfo(host: str, port: int) -> list[Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _default_tls() -> ssl.SSLContext:
+    """What the machine trusts (`SSL_CERT_FILE` works), and the public authorities where it has no list of its own."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context

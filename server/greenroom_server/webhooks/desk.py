@@ -1,0 +1,22 @@
+"""What the verbs and the sender share: where may be sent to, and how secrets are kept."""
+
+from dataclasses import dataclass
+
+from greenroom_server.errors import FieldError, Invalid
+from greenroom_server.webhooks.address import Egress, Refused
+from greenroom_server.webhooks.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Made once by the composition root."""
+
+    egress: Egress
+    sealer: Sealer
+
+    def check_url(self, url: str) -> None:
+        """Raises `Invalid` for a URL that nothing may be sent to, as far as its text tells."""
+        try:
+            self.egress.target_of(url)
+        except Refused as error:
+            raise Invalid(errors=[FieldError("/url", f"`url`: {error}")]) from None
