@@ -15,8 +15,8 @@ Outcome: TypeAlias = Literal["pass", "pending", "fail", "waived", "not_applicabl
 class Finding:
     """What one rule found. `code` is stable and documented, `params` are for machines, `message` for people only.
 
-    `clears_at` is the instant from which it would pass by time alone (None: a person or evidence is needed);
-    `holds_until` is the first instant at which the finding may change by time alone (None: never).
+    `clears_at` of one that blocks: it passes by time alone at that instant or later, never earlier; None: never, a
+    person or evidence is needed. `holds_until`: until that instant the outcome stays by time alone; None: for ever.
     """
 
     outcome: Outcome
@@ -32,7 +32,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """A finding under the rule's name; `waiver` and `underlying` where a waiver or break-glass overrode it."""
+    """A finding under the rule's name. What Greenroom checks by itself has names that begin with `_`.
+
+    `underlying` is what a `warn` or `waived` would have been. `overridden_by` names the break-glass that let the action
+    through in spite of this outcome, which stays. `at` is the instant that the finding is about, if that is not now.
+    """
 
     id: str
     kind: str
@@ -40,6 +44,8 @@ class RuleResult:
     finding: Finding
     waiver: str | None = None
     underlying: Outcome | None = None
+    overridden_by: str | None = None
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Decision:
     slot: str | None = None
     flag: str | None = None
     audience: str | None = None
+    scheduled_for: Instant | None = None
     retry_at: Instant | None = None
     expires_at: Instant | None = None
     next: tuple[Mapping[str, Any], ...] = ()

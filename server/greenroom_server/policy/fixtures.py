@@ -57,6 +57,7 @@ AUTHOR: Final = "ada@example.com"
 REQUESTER: Final = "release-bot@example.com"
 REHEARSAL: Final = "deploy.rehearsal"
 SEQ: Final = 1000
+SHOWN: Final = 2 * HOUR  # so long ago B was demonstrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def _demos(document: PolicyDocument, at: Instant, running: tuple[Deployment, ...
     roles = {role: None for rule in document.rules if isinstance(rule, DemoRule) for role in rule.roles}
     shown = [one for one in running if is_production_like(one.environment, document) and one.deployed_at < at - HOUR]
     for deployment in shown[:1]:
-        when = at - 2 * HOUR
+        when = at - SHOWN
         yield Demo(
             id="demo-1",
             stories=(STORY,),
@@ -256,7 +257,9 @@ def _demos(document: PolicyDocument, at: Instant, running: tuple[Deployment, ...
 def _parities(document: PolicyDocument, at: Instant) -> Iterator[Parity]:
     for key, spec in document.environments.items():
         if spec.parity:
-            yield Parity(f"parity-{key}", key, spec.parity.of, at - _fresh(spec.parity.max_age), 7)
+            age = _fresh(spec.parity.max_age)
+            yield Parity(f"parity-{key}", key, spec.parity.of, at - age, 7)
+            yield Parity(f"parity-{key}-at-demo", key, spec.parity.of, at - SHOWN - age, 5)
 
 
 def _provenances(document: PolicyDocument) -> Iterator[Provenance]:

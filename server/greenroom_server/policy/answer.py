@@ -1,0 +1,62 @@
+"""Puts a decision together out of what was found."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from greenroom_server.policy.canonical import inputs_digest
+from greenroom_server.policy.compiled import Policy
+from greenroom_server.policy.decision import Decision, Verdict
+from greenroom_server.policy.facts import Instant, Request, Snapshot
+from greenroom_server.policy.findings import BLOCKING, unique
+from greenroom_server.policy.outlook import Outlook, Results, Standing, expires_at, retry_at
+from greenroom_server.policy.question import Question
+
+
+def answer(
+    snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, verdict: Verdict, rules: Results
+) -> Decision:
+    """A decision that knows nothing of any other instant."""
+    return Decision(
+        verdict=verdict,
+        action=request.action,
+        service=request.service,
+        environment=request.environment,
+        policy_name="" if policy is None else policy.name,
+        policy_version=0 if policy is None else policy.version,
+        policy_digest="" if policy is None else policy.digest,
+        mode=snapshot.mode,
+        tzdata="" if policy is None else policy.tzdata,
+        seq=snapshot.seq,
+        now=now,
+        inputs_digest=inputs_digest(snapshot, request, policy, now),
+        rules=rules,
+        digest=request.digest,
+        slot=request.slot,
+        flag=request.flag,
+        audience=request.audience,
+        scheduled_for=request.scheduled_for,
+        next=() if verdict == "allow" else _next(rules),
+    )
+
+
+def foreseen(question: Question, outlook: Outlook, standing: Standing) -> Decision:
+    """The decision of a standing, with how long it holds or when to ask again."""
+    is_allowed = standing.verdict == "allow"
+    rules = _shown(standing.results)
+    return replace(
+        answer(question.snapshot, question.request, question.policy, standing.at, standing.verdict, rules),
+        retry_at=None if is_allowed else retry_at(outlook, standing),
+        expires_at=expires_at(outlook, standing) if is_allowed else None,
+        break_glass=standing.break_glass,
+    )
+
+
+def _shown(results: Results) -> Results:
+    """By id; of what Greenroom checks by itself only what blocks."""
+    shown = (one for one in results if not one.id.startswith("_") or one.finding.outcome in BLOCKING)
+    return tuple(sorted(shown, key=lambda one: one.id))
+
+
+def _next(results: Results) -> tuple[Mapping[str, Any], ...]:
+    return unique(step for one in results if one.finding.outcome in BLOCKING for step in one.finding.next)
