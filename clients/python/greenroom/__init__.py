@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from greenroom.endpoints import Transport
     from greenroom.errors import ConfigurationError, GreenroomError
     from greenroom.evaluation import Evaluation
-    from greenroom.options import Options
+    from greenroom.options import ExposureOptions, Options
     from greenroom.overrides import OverridePlaces
     from greenroom.sinks import ExposureSink
     from greenroom.sources import Source, StaticSource
@@ -23,6 +23,7 @@ _HOMES = {
     "Client": "client",
     "ConfigurationError": "errors",
     "Evaluation": "evaluation",
+    "ExposureOptions": "options",
     "ExposureSink": "sinks",
     "GreenroomError": "errors",
     "Options": "options",
@@ -38,6 +39,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Evaluation",
+    "ExposureOptions",
     "ExposureSink",
     "GreenroomError",
     "Options",

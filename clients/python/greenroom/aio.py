@@ -20,7 +20,7 @@ from greenroom.options import Options, address
 from greenroom.sources import AsyncSource, AsyncStream
 from greenroom.steps import Fetch, Open, Read, Wait
 from greenroom.updates import Updates
-from greenroom.upkeep import OVERRIDES_EVERY_S, Upkeep, disk_copy
+from greenroom.upkeep import OVERRIDES_EVERY_S, Upkeep
 
 LARGE_BYTES: Final = 32 * 1024
 """Reading a document of more would hold the event loop up for longer than a millisecond."""
@@ -44,18 +44,17 @@ class AsyncClient(Upkeep):
     ) -> None:
         options = options or Options()
         self._source = source
-        disk = None
+        server = None
         if source is None and not options.is_offline:
-            url, key = address(url, key)
-            self._source = AsyncHttpSource(url, key, options.transport)
-            disk = disk_copy(options, url, key)
+            server = address(url, key)
+            self._source = AsyncHttpSource(*server, options.transport)
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
         self._has_hook = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_clear = asyncio.Event()
-        super().__init__(options, disk)
+        super().__init__(options, server)
 
     def start(self) -> Self:
         """Begin to keep the flags fresh; to be called in a running loop. Does nothing if that is so already."""
@@ -71,6 +70,7 @@ class AsyncClient(Upkeep):
             self._tasks.add(loop.create_task(self._keep_fresh(self._source), name="greenroom updates"))
         if self._options.overrides is not None:
             self._tasks.add(loop.create_task(self._watch_overrides(), name="greenroom overrides"))
+        self._start_reporting()
         return self
 
     async def wait_ready(self, timeout_s: float = 5.0) -> bool:
@@ -87,7 +87,7 @@ class AsyncClient(Upkeep):
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Stop updates and send what is left to the sink, within this time. Evaluating goes on with the last flags."""
-        is_first, self._is_closed = not self._is_closed, True
+        self._is_closed = True
         deadline = monotonic() + timeout_s
         self._is_clear.set()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -95,8 +95,9 @@ class AsyncClient(Upkeep):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
-        if self._sink is not None and is_first:
-            await asyncio.to_thread(self._sink.close, max(0.0, deadline - monotonic()))
+        sink = self._stop_telling()
+        if sink is not None:
+            await asyncio.to_thread(sink.close, max(0.0, deadline - monotonic()))
 
     async def __aenter__(self) -> Self:
         return self.start()
@@ -139,9 +140,7 @@ class AsyncClient(Upkeep):
         """In a child after a fork the loop is the parent's."""
         self._is_started = False
         self._tasks = set()
-        if self._sink is not None:
-            self._sink.forked()
-        self._hide()
+        self._leave_told_to_parent()
 
 
 class _Run:

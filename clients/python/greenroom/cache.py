@@ -2,20 +2,17 @@
 
 import hashlib
 import os
-import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from greenroom.errors import Unusable
 from greenroom.held import MAX_DOCUMENT_BYTES, Held, read_sealed
+from greenroom.private_files import check_folder, create_private, read_private, sync_folder
 
 MIN_INTERVAL_S: Final = 1.0
 """Changes that follow each other faster are written together."""
 _LEFTOVER_S: Final = 3600.0
-_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class DiskCopy:
@@ -34,15 +31,12 @@ class DiskCopy:
 
     def load(self) -> Held | None:
         """What was written last, None if nothing was."""
-        self._check_folder()
-        self._sweep()
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            check_folder(self.path.parent)
+            self._sweep()
+            data = read_private(self.path, MAX_DOCUMENT_BYTES + 1)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            _check(os.fstat(file.fileno()), self.path, stat.S_ISREG)
-            data = file.read(MAX_DOCUMENT_BYTES + 1)
         return read_sealed(data, "disk")
 
     def note(self, held: Held) -> None:
@@ -64,13 +58,12 @@ class DiskCopy:
     def write_now(self, data: bytes) -> None:
         """INVARIANT: the file has all of the old or all of the new contents, whenever the process or power fails."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._check_folder()
+        check_folder(self.path.parent)
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         with suppress(FileNotFoundError):
             temporary.unlink()
         try:
-            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+            with os.fdopen(create_private(temporary), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -79,11 +72,7 @@ class DiskCopy:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(self.path.parent)
-
-    def _check_folder(self) -> None:
-        with suppress(FileNotFoundError):
-            _check(self.path.parent.stat(), self.path.parent, stat.S_ISDIR)
+        sync_folder(self.path.parent)
 
     def _sweep(self) -> None:
         """Remove what killed processes left."""
@@ -91,23 +80,3 @@ class DiskCopy:
             with suppress(OSError):
                 if leftover.lstat().st_mtime < time.time() - _LEFTOVER_S:
                     leftover.unlink()
-
-
-def _check(found: os.stat_result, path: Path, is_kind: Callable[[int], bool]) -> None:
-    if not is_kind(found.st_mode):
-        raise Unusable(f"`{path}` is not what it should be: a link or a special file")
-    if os.name != "posix":
-        return
-    if found.st_mode & _WRITABLE_BY_OTHERS:
-        raise Unusable(f"`{path}` can be written by others")
-    if found.st_uid not in (0, os.geteuid()):
-        raise Unusable(f"`{path}` belongs to somebody else")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

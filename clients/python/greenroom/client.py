@@ -18,7 +18,7 @@ from greenroom.options import Options, address
 from greenroom.sources import Source, Stream
 from greenroom.steps import Fetch, Open, Read, Wait
 from greenroom.updates import Updates
-from greenroom.upkeep import OVERRIDES_EVERY_S, Upkeep, disk_copy
+from greenroom.upkeep import OVERRIDES_EVERY_S, Upkeep
 
 _log = logging.getLogger("greenroom")
 
@@ -40,11 +40,10 @@ class Client(Upkeep):
     ) -> None:
         options = options or Options()
         self._source: Source | None = source
-        disk = None
+        server = None
         if source is None and not options.is_offline:
-            url, key = address(url, key)
-            self._source = HttpSource(url, key, options.transport)
-            disk = disk_copy(options, url, key)
+            server = address(url, key)
+            self._source = HttpSource(*server, options.transport)
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
@@ -52,7 +51,7 @@ class Client(Upkeep):
         self._threads: list[threading.Thread] = []
         self._end = threading.Event()
         self._is_clear = threading.Event()
-        super().__init__(options, disk)
+        super().__init__(options, server)
 
     def start(self) -> Self:
         """Begin to keep the flags fresh. Returns at once; does nothing the second time, or on a closed client."""
@@ -69,6 +68,7 @@ class Client(Upkeep):
             self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
             for thread in self._threads:
                 thread.start()
+            self._start_reporting()
         return self
 
     def wait_ready(self, timeout_s: float = 5.0) -> bool:
@@ -84,7 +84,7 @@ class Client(Upkeep):
     def close(self, timeout_s: float = 2.0) -> None:
         """Stop updates and send what is left to the sink, within this time. Evaluating goes on with the last flags."""
         with self._lock:
-            is_first, self._is_closed = not self._is_closed, True
+            self._is_closed = True
         deadline = monotonic() + timeout_s
         self._end.set()
         self._is_clear.set()
@@ -93,8 +93,9 @@ class Client(Upkeep):
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - monotonic()))
-        if self._sink is not None and is_first:
-            self._sink.close(max(0.0, deadline - monotonic()))
+        sink = self._stop_telling()
+        if sink is not None:
+            sink.close(max(0.0, deadline - monotonic()))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -139,9 +140,7 @@ class Client(Upkeep):
         self._is_started = False
         if isinstance(self._source, HttpSource):
             self._source.leave_to_parent()
-        if self._sink is not None:
-            self._sink.forked()
-        self._hide()
+        self._leave_told_to_parent()
 
 
 class _Run:

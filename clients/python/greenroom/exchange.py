@@ -42,15 +42,25 @@ def request_headers(key: str, condition: tuple[str, str | None], *, is_stream: b
     return headers if value is None else [*headers, (name, value)]
 
 
+def report_headers(key: str, size: int) -> Headers:
+    """The headers of a report whose packed body has this size."""
+    return [
+        *request_headers(key, ("Content-Length", str(size)), is_stream=False),
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "gzip"),
+    ]
+
+
 class Exchange:
     """Send `request`, feed what comes; `answer` has the head once it is there, `take_body` what came since."""
 
-    def __init__(self, target: str, headers: Headers, *, method: str = "GET", is_stream: bool = False) -> None:
+    def __init__(
+        self, target: str, headers: Headers, *, method: str = "GET", body: bytes = b"", is_stream: bool = False
+    ) -> None:
         self._connection = h11.Connection(h11.CLIENT)
         request = h11.Request(method=method, target=target, headers=headers)
-        self.request: Final = (self._connection.send(request) or b"") + (
-            self._connection.send(h11.EndOfMessage()) or b""
-        )
+        parts = [request, h11.Data(data=body), h11.EndOfMessage()] if body else [request, h11.EndOfMessage()]
+        self.request: Final = b"".join(self._connection.send(part) or b"" for part in parts)
         self.answer: Answer | None = None
         self.is_done = False
         self._is_stream = is_stream

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from greenroom.errors import Unusable
-from greenroom.evaluation import Snapshot, limits, read_snapshot, sealed, verify_seal
-from greenroom.evaluation.link import touched_flags
+from greenroom.evaluation import Snapshot, limits, read_snapshot, sealed, touched_flags, verify_seal
 
 MAX_DOCUMENT_BYTES: Final = limits.MAX_SNAPSHOT_BYTES + 4096
 """A snapshot at its limit, and room for its envelope and checksum."""

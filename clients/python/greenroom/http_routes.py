@@ -5,10 +5,11 @@ from typing import Final
 
 from greenroom.endpoints import Endpoint, Transport, check_key, proxy_for
 from greenroom.errors import SourceError
-from greenroom.exchange import Exchange, Headers, request_headers
+from greenroom.exchange import Exchange, Headers, report_headers, request_headers
 
 SNAPSHOT_PATH: Final = "/api/v1/sdk/snapshot"
 STREAM_PATH: Final = "/api/v1/sdk/stream"
+EXPOSURES_PATH: Final = "/api/v1/sdk/exposures"
 CHUNK_BYTES: Final = 64 * 1024
 
 
@@ -29,11 +30,14 @@ class Route:
 
     def fetching(self, etag: str | None) -> Exchange:
         headers = request_headers(self._key, ("If-None-Match", etag), is_stream=False)
-        return self._asking(SNAPSHOT_PATH, headers, is_stream=False)
+        return self._asking(SNAPSHOT_PATH, headers)
 
     def streaming(self, last_event_id: str | None) -> Exchange:
         headers = request_headers(self._key, ("Last-Event-ID", last_event_id), is_stream=True)
         return self._asking(STREAM_PATH, headers, is_stream=True)
+
+    def reporting(self, body: bytes) -> Exchange:
+        return self._asking(EXPOSURES_PATH, report_headers(self._key, len(body)), method="POST", body=body)
 
     def tunnelling(self) -> Exchange | None:
         """The request for a tunnel, if the way leads through a proxy and TLS."""
@@ -43,13 +47,15 @@ class Route:
             self.server.address, [("Host", self.server.address), *_authorization(self.proxy)], method="CONNECT"
         )
 
-    def _asking(self, path: str, headers: Headers, *, is_stream: bool) -> Exchange:
+    def _asking(
+        self, path: str, headers: Headers, *, method: str = "GET", body: bytes = b"", is_stream: bool = False
+    ) -> Exchange:
         target = self.server.path + path
         headers = [("Host", self.server.authority), *headers]
         if self.proxy is not None and not self.server.is_tls:
             target = f"http://{self.server.authority}{target}"
             headers += _authorization(self.proxy)
-        return Exchange(target, headers, is_stream=is_stream)
+        return Exchange(target, headers, method=method, body=body, is_stream=is_stream)
 
 
 def check_tunnel(tunnel: Exchange) -> None:

@@ -24,13 +24,11 @@ class HttpSource:
 
     def fetch(self, etag: str | None) -> Answer:
         """The snapshot, whole, or whatever else the server answers."""
-        exchange = self._route.fetching(etag)
-        connection = self._connect()
-        try:
-            self._talk(connection, exchange, lambda: exchange.is_done)
-        finally:
-            _shut(connection)
-        return exchange.whole_answer()
+        return self._whole(self._route.fetching(etag))
+
+    def report(self, body: bytes) -> Answer:
+        """What the server says to a report, which is packed with gzip; raises SourceError."""
+        return self._whole(self._route.reporting(body))
 
     def stream(self, last_event_id: str | None) -> "HttpStream":
         """The stream, once the head of its answer is there."""
@@ -55,6 +53,14 @@ class HttpSource:
         if connection is not None:
             with suppress(OSError):
                 os.close(connection.detach())
+
+    def _whole(self, exchange: Exchange) -> Answer:
+        connection = self._connect()
+        try:
+            self._talk(connection, exchange, lambda: exchange.is_done)
+        finally:
+            _shut(connection)
+        return exchange.whole_answer()
 
     def _connect(self) -> socket.socket:
         route, deadline = self._route, monotonic() + self._route.transport.connect_timeout_s

@@ -6,14 +6,14 @@ evaluation after a fork) is reached through a missing key, so it costs nothing w
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from greenroom.copies import Copier
 from greenroom.evaluation import Evaluation, reasons
-from greenroom.sinks import Context, ExposureSink
+from greenroom.sinks import Context, ExposureSink, Teller, teller_of
 from greenroom.views import Program, View
 
 _log = logging.getLogger("greenroom")
@@ -37,7 +37,8 @@ class FlagReader(ABC):
         self._programs: dict[str, Program] = {}
         self._copiers: dict[Evaluation, Copier] = {}
         self._sink = sink
-        self._exposed: Callable[[Evaluation, Context], object] | None = None if sink is None else sink.exposed
+        # What is told of evaluations; they are in it from their second time on. None if nobody is told.
+        self._tellers: dict[Evaluation, Teller] | None = None if sink is None else {}
         self._is_sink_broken = False
 
     def bool_value(self, key: str, default: bool, context: Context = NOBODY) -> bool:
@@ -45,8 +46,8 @@ class FlagReader(ABC):
         try:
             made = self._programs[key](context, 0)
             if made.flag_type == "boolean":
-                if self._exposed is not None:
-                    self._exposed(made, context)
+                if self._tellers is not None:
+                    self._tellers[made](context)
                 value: bool = made.value
                 return value
         except Exception:  # noqa: S110  the careful way answers
@@ -58,8 +59,8 @@ class FlagReader(ABC):
         try:
             made = self._programs[key](context, 0)
             if made.flag_type == "string":
-                if self._exposed is not None:
-                    self._exposed(made, context)
+                if self._tellers is not None:
+                    self._tellers[made](context)
                 value: str = made.value
                 return value
         except Exception:  # noqa: S110  the careful way answers
@@ -71,8 +72,8 @@ class FlagReader(ABC):
         try:
             made = self._programs[key](context, 0)
             if made.flag_type == "integer":
-                if self._exposed is not None:
-                    self._exposed(made, context)
+                if self._tellers is not None:
+                    self._tellers[made](context)
                 value: int = made.value
                 return value
         except Exception:  # noqa: S110  the careful way answers
@@ -84,8 +85,8 @@ class FlagReader(ABC):
         try:
             made = self._programs[key](context, 0)
             if made.flag_type == "float":
-                if self._exposed is not None:
-                    self._exposed(made, context)
+                if self._tellers is not None:
+                    self._tellers[made](context)
                 value: float = made.value
                 return value
         except Exception:  # noqa: S110  the careful way answers
@@ -97,8 +98,8 @@ class FlagReader(ABC):
         try:
             made = self._programs[key](context, 0)
             value = self._copiers[made]()  # only evaluations of object flags have a copier
-            if self._exposed is not None:
-                self._exposed(made, context)
+            if self._tellers is not None:
+                self._tellers[made](context)
         except Exception:
             return self._value("object", key, default, context)
         return value
@@ -146,7 +147,7 @@ class FlagReader(ABC):
         """Tell that something happened that flags may have influenced. Never raises, never waits."""
         if self._sink is not None:
             try:
-                self._sink.tracked(event, context, value)
+                self._sink.tracked(event, {} if context is None else context, value)
             except Exception:
                 self._note_broken_sink()
 
@@ -162,7 +163,11 @@ class FlagReader(ABC):
         # An evaluation belongs to one view, so a reader in between finds no copier at worst, and takes the careful way.
         self._view = view
         self._copiers = view.copiers
+        self._forget_tellers()
         self._programs = view.programs
+
+    def _forget_tellers(self) -> None:
+        self._tellers = None if self._sink is None else {}
 
     def _hide(self) -> None:
         """Have the next evaluation take the careful way, and so `_wake`."""
@@ -192,15 +197,29 @@ class FlagReader(ABC):
             made = self._carefully(key, context)
         if made.flag_type != kind:
             made = _with_default(made, kind, default)
-        if self._exposed is not None:
+        if self._tellers is not None:
             try:
-                self._exposed(made, context)
+                self._tellers[made](context)
             except Exception:
-                self._note_broken_sink()
+                self._tell(made, context)
         if kind == "object" and made.error_code is None:
             view = self._view
             return made if view is None else _own(view, made)
         return made
+
+    def _tell(self, made: Evaluation, context: Context) -> None:
+        """Tell the sink, and have it told of this evaluation the fast way from now on."""
+        sink, tellers = self._sink, self._tellers
+        if sink is None or tellers is None:
+            return
+        try:
+            if made.error_code is None:
+                tell = tellers[made] = teller_of(sink, made)
+                tell(context)
+            else:
+                sink.exposed(made, context)
+        except Exception:
+            self._note_broken_sink()
 
     def _carefully(self, key: Any, context: Context) -> Evaluation:
         try:

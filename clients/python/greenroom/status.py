@@ -22,7 +22,9 @@ class Status:
     """A client's health, and which revision of which environment it evaluates.
 
     `origin` is where that came from: `server`, `disk` or `bootstrap`. `warnings` are flags that cannot be used here,
-    and local copies and overrides that were refused. `overrides` are the keys of the flags that are forced locally.
+    local copies and overrides that were refused, and what cannot be reported. `overrides` are the keys of the flags
+    that are forced locally. `unreported` are the rows that the server has not confirmed yet, `dropped` those that were
+    given up since the start.
     """
 
     state: State
@@ -36,6 +38,8 @@ class Status:
     origin: str | None = None
     warnings: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    unreported: int = 0
+    dropped: int = 0
 
     @property
     def is_usable(self) -> bool:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
+from greenroom.both_sinks import BothSinks
 from greenroom.cache import DiskCopy
 from greenroom.errors import ConfigurationError, OverridesRefused, Unusable
 from greenroom.forcing import force
@@ -23,6 +24,8 @@ from greenroom.held import MAX_DOCUMENT_BYTES, Held, parse_object, read_document
 from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
 from greenroom.reading import FlagReader
+from greenroom.reporting import Reporter, open_reporter
+from greenroom.sinks import ExposureSink
 from greenroom.status import Health, State, Status
 from greenroom.steps import News, Swap
 from greenroom.updates import Updates
@@ -43,11 +46,13 @@ _log = logging.getLogger("greenroom")
 class Upkeep(FlagReader):
     """A reader whose view follows what is held and what is forced."""
 
-    def __init__(self, options: Options, disk: DiskCopy | None) -> None:
-        super().__init__(options.sink)
+    def __init__(self, options: Options, server: tuple[str, str] | None) -> None:
+        """`server` is its URL and the key, if there is one to keep copies of and to report to."""
+        self._reporter = None if server is None else open_reporter(options, *server, self._note_trouble)
+        super().__init__(_sink_of(options, self._reporter))
         load_early()
         self._options = options
-        self._disk = disk
+        self._disk = None if server is None else disk_copy(options, *server)
         self._held: Held | None = None
         self._health = Health("starting")
         self._is_closed = False
@@ -86,6 +91,8 @@ class Upkeep(FlagReader):
         forced = () if view is None else tuple(sorted(view.forced))
         troubles = tuple(text for texts in self._troubles.copy().values() for text in texts)
         status = Status(self.state, health.cause, health.is_refused, warnings=troubles, overrides=forced)
+        if (reporter := self._reporter) is not None:
+            status = replace(status, unreported=reporter.waiting, dropped=reporter.dropped)
         if held is None:
             return status
         of = held.snapshot
@@ -211,9 +218,9 @@ class Upkeep(FlagReader):
             self._hide()
             return
         self._trouble("forcing", *troubles)
-        self._show(view)
         if self._sink is not None:
             self._sink.swapped(view.snapshot)
+        self._show(view)
 
     def _look_for_overrides(self) -> None:
         """Force what is to be forced. Overrides that are refused leave in force what was."""
@@ -261,6 +268,26 @@ class Upkeep(FlagReader):
         else:
             self._troubles.pop(about, None)
 
+    def _note_trouble(self, about: str, text: str | None) -> None:
+        self._trouble(about, *(() if text is None else (text,)))
+
+    def _start_reporting(self) -> None:
+        if self._reporter is not None:
+            self._reporter.start()
+
+    def _stop_telling(self) -> ExposureSink | None:
+        """Nothing is told from now on; the sink, for who asks first, to be closed."""
+        sink, self._sink = self._sink, None
+        self._forget_tellers()
+        return sink
+
+    def _leave_told_to_parent(self) -> None:
+        """In a child after a fork."""
+        if self._sink is not None:
+            self._sink.forked()
+        self._forget_tellers()
+        self._hide()
+
     def _say(self, text: str, error: Exception | None = None) -> None:
         # Each cause once, until all is well again; contexts are never in it.
         if text not in self._said:
@@ -271,6 +298,12 @@ class Upkeep(FlagReader):
 def disk_copy(options: Options, url: str, key: str) -> DiskCopy | None:
     """The copy of what this key sees of this server; the file's name tells nothing about the key."""
     return DiskCopy.of(options.cache_dir, url, hashlib.sha256(key.encode()).hexdigest())
+
+
+def _sink_of(options: Options, reporter: Reporter | None) -> ExposureSink | None:
+    if reporter is None or options.sink is None:
+        return options.sink or reporter
+    return BothSinks(options.sink, reporter)
 
 
 def _read_bootstrap(bootstrap: object) -> Held:

@@ -18,12 +18,12 @@ OpenClient = Callable[..., Upkeep]
 
 @pytest.fixture(params=["threads", "asyncio"])
 def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
-    """Opens clients of one of both kinds, started and waited for, and closes them."""
+    """Opens clients of one of both kinds, started and waited for, and closes them. They report only if asked to."""
     loop = LoopThread()
     clients: list[Any] = []
 
     def open_one(url: str, key: str = KEY, *, timeout_s: float = 5, **options: Any) -> Upkeep:
-        made = Options(**options)
+        made = Options(**{"exposures": False, **options})
         if request.param == "threads":
             client: Any = Client(url, key, made)
             client.wait_ready(timeout_s)

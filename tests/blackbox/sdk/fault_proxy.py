@@ -1,6 +1,7 @@
 """A TCP proxy that does to connections what networks do, in a thread with a loop of its own."""
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -121,12 +122,14 @@ class FaultProxy:
         self.requests.append(request)
         faults = self.choose(request)
         if faults.substitute is not None:
+            await reader.readexactly(_size_of_body(head))
             await self._pass(faults, writer, faults.substitute, 0)
             return faults.is_reset
+        body = await reader.readexactly(_size_of_body(head))
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         self._writers.add(upstream_writer)
         try:
-            upstream_writer.write(head)
+            upstream_writer.write(head + body)
             return await self._answer(faults, reader, upstream_reader, writer)
         finally:
             upstream_writer.transport.abort()
@@ -170,6 +173,11 @@ class FaultProxy:
             if faults.rate is not None:
                 await asyncio.sleep(step / faults.rate)
         return passed + len(data)
+
+
+def _size_of_body(head: bytes) -> int:
+    found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return 0 if found is None else int(found[1])
 
 
 def _end(writer: asyncio.StreamWriter, *, is_reset: bool) -> None:

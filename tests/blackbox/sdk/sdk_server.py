@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import ssl
 from types import TracebackType
 from typing import Self
@@ -10,15 +11,21 @@ from tests.blackbox.sdk.loop_thread import LoopThread, stop_listening
 from tests.unit.sdk.documents import Json, change_event, seal, snapshot_event
 
 
+RECEIPT = (202, "application/json", b'{"accepted":1,"ignored":0}')
+
+
 class SdkServer:
     """Serves one document and streams what is published; in a thread with a loop of its own.
 
-    `requests` has the method, path and headers of each request. `streams` is how many are open now.
+    `requests` has the path and headers of each request, `reports` the documents of those that report. `streams` is how
+    many are open now. `verdict` is what reports are answered: a status, a content type and a body.
     """
 
     def __init__(self, document: Json, tls: ssl.SSLContext | None = None) -> None:
         self.document = document
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.reports: list[Json] = []
+        self.verdict: tuple[int, str, bytes] = RECEIPT
         self.streams = 0
         self._tls = tls
         self._writers: set[asyncio.StreamWriter] = set()
@@ -66,6 +73,9 @@ class SdkServer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
             path = head[0].split()[1]
+            if path.endswith("/exposures"):
+                await self._report(reader, writer, headers)
+                return
             self.requests.append((path, headers))
             if path.endswith("/stream"):
                 await self._stream(reader, writer, headers)
@@ -75,6 +85,16 @@ class SdkServer:
             pass
         finally:
             writer.close()
+
+    async def _report(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: dict[str, str]
+    ) -> None:
+        body = await reader.readexactly(int(headers["content-length"]))
+        assert headers["content-encoding"] == "gzip"
+        self.reports.append(json.loads(gzip.decompress(body)))
+        status, content_type, answer = self.verdict
+        head = f"HTTP/1.1 {status} Whatever\r\ncontent-type: {content_type}\r\ncontent-length: {len(answer)}\r\n\r\n"
+        writer.write(head.encode() + answer)
 
     def _snapshot(self, writer: asyncio.StreamWriter, headers: dict[str, str]) -> None:
         etag = f'"{self.tag}"'

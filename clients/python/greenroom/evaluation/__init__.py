@@ -9,6 +9,7 @@ from greenroom.evaluation.check import check_condition, check_configuration, che
 from greenroom.evaluation.evaluate import evaluate, evaluate_all, evaluate_typed
 from greenroom.evaluation.explain import Explanation, explain
 from greenroom.evaluation.findings import Finding
+from greenroom.evaluation.link import touched_flags
 from greenroom.evaluation.model import Evaluation, Flag, Segment
 from greenroom.evaluation.references import check_references
 from greenroom.evaluation.seal import sealed, verify_seal
@@ -22,6 +23,7 @@ __all__ = [
     "SnapshotError",
     "read_snapshot",
     "sealed",
+    "touched_flags",
     "verify_seal",
     # evaluating
     "Evaluation",
