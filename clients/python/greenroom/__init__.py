@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from greenroom.evaluation import Evaluation
     from greenroom.options import ExposureOptions, Options
     from greenroom.overrides import OverridePlaces
+    from greenroom.rows import hidden_key
     from greenroom.sinks import ExposureSink
     from greenroom.sources import Source, StaticSource
     from greenroom.status import Status
@@ -32,6 +33,7 @@ _HOMES = {
     "StaticSource": "sources",
     "Status": "status",
     "Transport": "endpoints",
+    "hidden_key": "rows",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "StaticSource",
     "Status",
     "Transport",
+    "hidden_key",
 ]
 
 

@@ -148,7 +148,7 @@ class GreenroomProvider(AbstractProvider):
         if flag_set is not None:
             metadata["flagSetId"] = flag_set
         if "targetingKey" in context:
-            metadata["contextId"] = str(context["targetingKey"])
+            metadata["contextId"] = self._client.tellable_key(str(context["targetingKey"]))
         reason = made.reason
         if self._client.state == "stale" and made.error_code is None:
             metadata["reason"], reason = reason, STALE

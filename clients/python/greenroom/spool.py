@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from greenroom.errors import ConfigurationError, Unusable
 from greenroom.private_files import check_folder, create_private, read_private, sync_folder
-from greenroom.rows import KINDS, Row
+from greenroom.rows import Kind, Row
 
 try:
     import fcntl
@@ -29,7 +29,7 @@ _LOCK: Final = "lock"
 _NEW: Final = ".new-"
 _ENDING: Final = ".rows"
 _LEFTOVER_S: Final = 3600.0
-_LETTERS: Final = {kind: kind[:1].encode() for kind in KINDS}
+_LETTERS: Final[dict[Kind, bytes]] = {"counts": b"c", "exposures": b"x", "events": b"v"}
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 
 
@@ -178,16 +178,18 @@ def _path(folder: Path, number: int) -> Path:
 
 
 def _line(row: Row) -> bytes:
-    return b"%b%08x%b\n" % (_LETTERS[row.kind], zlib.crc32(row.data), row.data)
+    body = _LETTERS[row.kind] + row.data
+    return b"%08x%b\n" % (zlib.crc32(body), body)
 
 
 def _rows_in(data: bytes) -> list[Row]:
     """The whole rows; pieces of others, which a crash or a full disk left, are passed over."""
     rows = []
     for line in data.split(b"\n"):
-        kind, body = _KINDS.get(line[:1]), line[9:]
-        if kind is not None and line[1:9] == b"%08x" % zlib.crc32(body):
-            rows.append(Row(kind, body))
+        body = line[8:]
+        kind = _KINDS.get(body[:1])
+        if kind is not None and line[:8] == b"%08x" % zlib.crc32(body):
+            rows.append(Row(kind, body[1:]))
     return rows
 
 

@@ -30,6 +30,7 @@ from greenroom.sinks import Context, Teller
 MAX_ODD: Final = 1_000
 """How many errors and unknown flags are told apart at once; keys that users make up must not fill the memory."""
 ODD_FORGOTTEN_MS: Final = 120_000
+_LARGEST: Final = 1.7976931348623157e308
 _DAY_MS: Final = 86_400_000
 _REASONS: Final = frozenset(
     ("STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT", "DISABLED", "CACHED", "STALE", "UNKNOWN", "ERROR")
@@ -142,8 +143,7 @@ class Tally:
     def tracked(self, event: str, context: Context, value: float | None) -> bool:
         """Whether this outcome can be told; one without name, targeting key or finite value cannot."""
         key = _key_of(context)
-        is_number = value is None or (isinstance(value, int | float) and abs(value) < float("inf"))
-        if key is None or not is_number or not is_tellable(event, MAX_NAME):
+        if key is None or not _is_number(value) or not is_tellable(event, MAX_NAME):
             next(self._losses.ticks)
             return False
         if len(self._waiting) < self._limits.waiting:
@@ -236,6 +236,11 @@ def _key_of(context: Any) -> str | None:
     except Exception:
         return None
     return key if is_tellable(key, MAX_KEY) else None
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is none, or one that JSON has."""
+    return value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST)
 
 
 def _nothing(context: Context) -> None:

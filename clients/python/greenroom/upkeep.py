@@ -25,6 +25,7 @@ from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
 from greenroom.reading import FlagReader
 from greenroom.reporting import Reporter, open_reporter
+from greenroom.rows import hidden_key
 from greenroom.sinks import ExposureSink
 from greenroom.status import Health, State, Status
 from greenroom.steps import News, Swap
@@ -106,6 +107,14 @@ class Upkeep(FlagReader):
             origin=held.origin,
             warnings=(*of.warnings, *troubles),
         )
+
+    def tellable_key(self, key: str) -> str:
+        """The targeting key as it may leave the process: a hash of it, if it is a private attribute."""
+        options = self._options
+        if not options.is_key_private:
+            return key
+        how = options.exposure_options
+        return hidden_key(key, None if how is None else how.subject_secret)
 
     def on_change(self, listener: FlagListener, key: str | None = None) -> Unsubscribe:
         """Have the listener told the key of each flag that may answer otherwise from now on, or of this flag only.

@@ -2,49 +2,55 @@
 
     python -m tests.bench.sdk.bench_client
 
-The workloads, their verified answers and the floor are those of `tests/bench/engine/`. `told` is with a sink that
-counts by identity, which is what exposures will cost at the least.
+The workloads, their verified answers and the floor are those of `tests/bench/engine/`. `counted` is with exposures
+being counted for the server, `subjects` with each subject told as well, after the first time.
 """
 
+import os
 import platform
+import time
 from typing import Any
 
 from tests.bench.engine.bench_engine import ROUNDS, TYPES, Loop, loop_over, measure
 from tests.bench.engine.floor import Client as Floor
 from tests.bench.engine.workload import KEYS, NOW_MS, contexts, snapshot_document, verify_all, verify_one
 
-from greenroom import Client, Evaluation, Options
-from greenroom.evaluation import Snapshot, evaluate, read_snapshot
+from greenroom import Client, ExposureSink, Options
+from greenroom.evaluation import evaluate, read_snapshot
+from greenroom.tally import Limits, Tally
 
 METHODS = {"boolean": "bool", "string": "str", "object": "object"}
-COLUMNS = ("floor, value", "client, value", "told, value", "floor, details", "client, details", "engine")
+COLUMNS = (
+    "floor, value", "client, value", "counted, value", "subjects, value", "floor, details", "client, details",
+    "counted, details", "engine",
+)  # fmt: skip
 
 
-class CountingSink:
-    """Counts evaluations by identity."""
+class CountingSink(Tally):
+    """What the SDK counts with, without anybody who reports it."""
 
     def __init__(self) -> None:
-        self._counts: dict[Evaluation, int] = {}
+        limits = Limits(waiting=100_000, subjects=100_000)
+        super().__init__(limits, lambda: time.time_ns() // 1_000_000, lambda: int.from_bytes(os.urandom(10)))
 
-    def exposed(self, evaluation: Evaluation, context: Any) -> None:
-        counts = self._counts
-        counts[evaluation] = counts.get(evaluation, 0) + 1
-
-    def tracked(self, event: str, context: Any, value: float | None) -> None: ...
-    def swapped(self, snapshot: Snapshot) -> None: ...
     def forked(self) -> None: ...
     def close(self, timeout_s: float) -> None: ...
 
 
-def offline(sink: CountingSink | None = None) -> Client:
-    return Client(options=Options(is_offline=True, bootstrap=snapshot_document(), sink=sink))
+def offline(sink: ExposureSink | None = None, track_exposures: str = "counts") -> Client:
+    document = snapshot_document()
+    for flag in document["flags"].values():
+        flag["track_exposures"] = track_exposures
+    return Client(options=Options(is_offline=True, bootstrap=document, sink=sink))
 
 
 def contestants() -> dict[str, dict[str, tuple[Loop, list[Any]]]]:
     """Workload -> column -> (loop, contexts); every answer has been verified."""
-    people, floor, client, told = contexts(), Floor(), offline(), offline(CountingSink())
-    snapshot = read_snapshot(snapshot_document())
-    names = {"fl": floor, "cl": client, "to": told, "s": snapshot, "ev": evaluate, "now": NOW_MS}
+    people, floor, client, snapshot = contexts(), Floor(), offline(), read_snapshot(snapshot_document())
+    counted, subjects = offline(CountingSink()), offline(CountingSink(), "subjects")
+    names = {
+        "fl": floor, "cl": client, "co": counted, "su": subjects, "s": snapshot, "ev": evaluate, "now": NOW_MS
+    }  # fmt: skip
     table = {}
     for workload, key in KEYS.items():
         name = METHODS[TYPES[workload]]
@@ -53,9 +59,11 @@ def contestants() -> dict[str, dict[str, tuple[Loop, list[Any]]]]:
         expressions = (
             f"fl.get({key!r}, c, None)",
             f"cl.{name}_value({key!r}, None, c)",
-            f"to.{name}_value({key!r}, None, c)",
+            f"co.{name}_value({key!r}, None, c)",
+            f"su.{name}_value({key!r}, None, c)",
             f"fl.details({key!r}, c, None).value",
             f"cl.{name}_details({key!r}, None, c).value",
+            f"co.{name}_details({key!r}, None, c).value",
             f"ev(s, {key!r}, c, now).value",
         )
         table[workload] = {c: (loop_over(text, names), people) for c, text in zip(COLUMNS, expressions, strict=True)}

@@ -10,7 +10,6 @@ from typing import Self
 from tests.blackbox.sdk.loop_thread import LoopThread, stop_listening
 from tests.unit.sdk.documents import Json, change_event, seal, snapshot_event
 
-
 RECEIPT = (202, "application/json", b'{"accepted":1,"ignored":0}')
 
 
