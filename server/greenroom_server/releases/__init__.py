@@ -1,0 +1,1 @@
+"""What the release policy decides on: builds, evidence and what happened to them."""
