@@ -3,31 +3,33 @@
 What the shape cannot say (unknown names, uncovered conditions, unreachable rules) is told by `lint`.
 """
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from greenroom_server.policy.durations import duration_ms
-from greenroom_server.policy.facts import Action, Mode, Tier
+from greenroom_server.policy.facts import Action, EvidenceOutcome, Mode, Tier
 
 SCHEMA: Final = "release-policy/v1"
 KEY_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+T = TypeVar("T")
 
 
-def _duration(value: object) -> object:
-    return duration_ms(value) if isinstance(value, str) else value
-
-
-def _required_text(value: object) -> object:
+def _duration(value: object) -> int:
     if not isinstance(value, str):
         raise ValueError("must be text such as `10m`, `24h` or `7d`")
-    return _duration(value)
+    return duration_ms(value)
 
 
-Duration: TypeAlias = Annotated[int, BeforeValidator(_required_text)]
+Some: TypeAlias = Annotated[tuple[T, ...], Field(min_length=1, max_length=100)]
+Duration: TypeAlias = Annotated[int, BeforeValidator(_duration)]
 Key: TypeAlias = Annotated[str, Field(pattern=KEY_PATTERN)]
-Keys: TypeAlias = Annotated[tuple[Key, ...], Field(min_length=1)]
-EvidenceKind: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)*$", max_length=100)]
+Keys: TypeAlias = Some[Key]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
+EvidenceKind: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*$", max_length=100)]
+Code: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$", max_length=100)]
+LocalTime: TypeAlias = Annotated[str, Field(max_length=30)]
+Moment: TypeAlias = Annotated[str, Field(max_length=40)]
 Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Condition: TypeAlias = Literal["C1", "C2", "C3"]
@@ -35,6 +37,7 @@ Distinct: TypeAlias = Literal["author", "requester", "evidence_producer"]
 
 
 class _Closed(BaseModel):
+    # Code builds models by the fields' names; `read_document` takes the author's names (`in`, `for`) only.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
@@ -65,7 +68,7 @@ class SuiteSpec(_Closed):
     bind: Literal["digest", "commit"] = "digest"
     environment: EnvironmentFilter | None = None
     max_age: Duration | None = None
-    definition: str | None = None
+    definition: Name | None = None
 
 
 class _Rule(_Closed):
@@ -73,11 +76,11 @@ class _Rule(_Closed):
 
     id: Key
     condition: Condition | None = None
-    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
+    actions: Some[Action]
     environments: Keys | None = None
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] | None = None
+    modes: Some[Mode] | None = None
     waivable: bool = True
-    effective_from: str | None = None
+    effective_from: LocalTime | None = None
 
 
 class SuitesRule(_Rule):
@@ -90,7 +93,7 @@ class SuitesRule(_Rule):
 class EvidenceRule(_Rule):
     kind: Literal["evidence"]
     evidence: EvidenceKind | None = None
-    all_of: Annotated[tuple[EvidenceKind, ...], Field(min_length=1)] | None = None
+    all_of: Some[EvidenceKind] | None = None
     max_age: Duration | None = None
     max_duration: Duration | None = None
 
@@ -112,8 +115,8 @@ class ObstaclesRule(_Rule):
 
 class ProvenanceRule(_Rule):
     kind: Literal["provenance"]
-    builders: Annotated[tuple[str, ...], Field(min_length=1)]
-    branches: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    builders: Some[Name]
+    branches: Some[Name] | None = None
     verified: bool = False
 
 
@@ -126,7 +129,7 @@ class SoakRule(_Rule):
     kind: Literal["soak"]
     in_: Annotated[Key, Field(alias="in")]
     for_: Annotated[Duration, Field(alias="for")]
-    reset_on: Annotated[tuple[Literal["incident"], ...], Field(min_length=1)] = ()
+    reset_on: Some[Literal["incident"]] = ()
 
 
 class CalendarRule(_Rule):
@@ -140,7 +143,7 @@ class ApprovalRule(_Rule):
     role: Key
     count: Count = 1
     ttl: Duration | None = None
-    distinct_from: Annotated[tuple[Distinct, ...], Field(min_length=1)] = ()
+    distinct_from: Some[Distinct] = ()
     reuse_person: bool = False
 
 
@@ -200,9 +203,9 @@ class CalendarSpec(_Closed):
     """Weekly windows (`Mon-Thu 09:00-16:00`) or one stretch from local time to local time; allow, or freeze."""
 
     type: Literal["allow", "freeze"]
-    weekly: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    from_: Annotated[str | None, Field(alias="from")] = None
-    to: str | None = None
+    weekly: Some[Name] | None = None
+    from_: Annotated[LocalTime | None, Field(alias="from")] = None
+    to: LocalTime | None = None
 
 
 class BreakGlassSpec(_Closed):
@@ -213,27 +216,72 @@ class BreakGlassSpec(_Closed):
     never: Keys = ()
 
 
+class EvidenceFacts(_Closed):
+    """What a test changes about evidence. `age` is at the test's moment."""
+
+    outcome: EvidenceOutcome | None = None
+    age: Duration | None = None
+    total: Annotated[int, Field(ge=0)] | None = None
+    skipped: Annotated[int, Field(ge=0)] | None = None
+    attempt: Count | None = None
+    is_missing: bool = False
+
+
+class ApprovalFacts(_Closed):
+    """What a test changes about the approvals in a role."""
+
+    age: Duration | None = None
+    person: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    verdict: Literal["approve", "reject"] | None = None
+    is_missing: bool = False
+
+
+class DeploymentFacts(_Closed):
+    """What a test changes about how the new build came to an environment."""
+
+    age: Duration | None = None
+    duration: Duration | None = None
+    manual_steps: Annotated[int, Field(ge=0)] | None = None
+    is_missing: bool = False
+
+
+class TestFacts(_Closed):
+    """How the facts of a test differ from its fixture.
+
+    `evidence` goes by suite, or by kind where it is of no suite; `approvals` by role; `deployments` of the new build by
+    environment. `scheduled_for` is a moment as `at`.
+    """
+
+    evidence: dict[EvidenceKind, EvidenceFacts] = {}
+    approvals: dict[Key, ApprovalFacts] = {}
+    deployments: dict[Key, DeploymentFacts] = {}
+    scheduled_for: Moment | None = None
+
+
 class PolicyTest(_Closed):
-    """An example that the policy must decide as its author expects, before it can be activated."""
+    """An example that the policy must decide as its author expects, before it can be activated.
+
+    `at` is an instant with an offset, or local to the policy's zone. `because` is a code that a rule must give.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     fixture: Key
-    at: str
+    at: Moment
     action: Action
     to: Key
     expect: Literal["allow", "wait", "deny"]
-    because: str | None = None
+    because: Code | None = None
     mode: Mode = "delivery"
-    facts: dict[str, Any] | None = None
+    facts: TestFacts | None = None
 
 
 class PolicyDocument(_Closed):
     schema_: Annotated[Literal["release-policy/v1"], Field(alias="schema")]
     name: Key
-    time_zone: str
-    environments: Annotated[dict[Key, EnvironmentSpec], Field(min_length=1)]
-    suites: dict[Key, SuiteSpec] = {}
-    calendars: dict[Key, CalendarSpec] = {}
-    rules: Annotated[tuple[Annotated[Rule, Field(discriminator="kind")], ...], Field(min_length=1)]
+    time_zone: Name
+    environments: Annotated[dict[Key, EnvironmentSpec], Field(min_length=1, max_length=100)]
+    suites: Annotated[dict[Key, SuiteSpec], Field(min_length=1, max_length=100)] = {}
+    calendars: Annotated[dict[Key, CalendarSpec], Field(min_length=1, max_length=100)] = {}
+    rules: Annotated[tuple[Annotated[Rule, Field(discriminator="kind")], ...], Field(min_length=1, max_length=200)]
     break_glass: BreakGlassSpec | None = None
-    tests: tuple[PolicyTest, ...] = ()
+    tests: Annotated[tuple[PolicyTest, ...], Field(min_length=1, max_length=200)] = ()

@@ -7,10 +7,9 @@ must approve did, and B's one new story was demonstrated, hangs on a flag, and t
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from greenroom_server.policy.applicability import is_production_like, selected
-from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.document import (
     ApprovalRule,
     DemoRule,
@@ -43,6 +42,9 @@ from greenroom_server.policy.facts import (
     Subject,
 )
 
+if TYPE_CHECKING:  # compiling lints the tests of a policy, which start from these
+    from greenroom_server.policy.compiled import Policy
+
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 
@@ -69,7 +71,7 @@ class Situation:
     now: Instant
 
 
-def green_build(policy: Policy, at: Instant, action: Action = "deploy", to: str | None = None) -> Situation:
+def green_build(policy: "Policy", at: Instant, action: Action = "deploy", to: str | None = None) -> Situation:
     """Everything that the policy could want for an action, at a moment; without `to`, in its last environment."""
     document = policy.document
     target = to or max(document.environments, key=lambda key: (document.environments[key].order, key))
@@ -77,7 +79,7 @@ def green_build(policy: Policy, at: Instant, action: Action = "deploy", to: str 
     return Situation(_snapshot(document, at, request), request, at)
 
 
-def green_build_snapshot(policy: Policy, at: Instant, action: Action = "deploy", to: str | None = None) -> Snapshot:
+def green_build_snapshot(policy: "Policy", at: Instant, action: Action = "deploy", to: str | None = None) -> Snapshot:
     """The facts of `green_build` alone."""
     return green_build(policy, at, action, to).snapshot
 
@@ -109,7 +111,7 @@ def _slots(document: PolicyDocument, environment: str) -> tuple[str | None, ...]
 
 def _snapshot(document: PolicyDocument, at: Instant, request: Request) -> Snapshot:
     deployments = tuple(_deployments(document, at, request))
-    running = tuple(one for one in deployments if one.digest == NEW)
+    running = tuple(one for one in deployments if one.digest == NEW and one.removed_at is None)
     return Snapshot(
         project="example",
         service=document.name,
@@ -152,7 +154,7 @@ def _deployments(document: PolicyDocument, at: Instant, request: Request) -> Ite
     long_ago = begun - 59 * DAY
     target = document.environments.get(request.environment)
     soaks = {rule.in_ for rule in document.rules if isinstance(rule, SoakRule)}
-    for key, spec in document.environments.items():
+    for key, spec in sorted(document.environments.items(), key=lambda entry: (entry[1].order, entry[0])):
         slots = _slots(document, key)
         if key == request.environment:
             yield from _in_target(request, slots, long_ago, at)
@@ -239,9 +241,10 @@ def _fresh(max_age: int | None) -> int:
 
 def _demos(document: PolicyDocument, at: Instant, running: tuple[Deployment, ...]) -> Iterator[Demo]:
     roles = {role: None for rule in document.rules if isinstance(rule, DemoRule) for role in rule.roles}
-    shown = [one for one in running if is_production_like(one.environment, document) and one.deployed_at < at - HOUR]
+    when = at - SHOWN
+    alike = {key for key in document.environments if is_production_like(key, document)}
+    shown = [one for one in running if one.environment in alike and one.deployed_at <= when]
     for deployment in shown[:1]:
-        when = at - SHOWN
         yield Demo(
             id="demo-1",
             stories=(STORY,),

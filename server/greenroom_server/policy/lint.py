@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 from greenroom_server.policy.document import PolicyDocument
 from greenroom_server.policy.lint_calendars import calendar_remarks
+from greenroom_server.policy.lint_coverage import coverage_remarks
 from greenroom_server.policy.lint_names import name_remarks
+from greenroom_server.policy.lint_rules import rule_remarks
+from greenroom_server.policy.lint_tests import test_remarks
 from greenroom_server.policy.remarks import Remark
 
 
@@ -19,3 +22,6 @@ def lint(document: PolicyDocument) -> tuple[Remark, ...]:
 def _remarks(document: PolicyDocument) -> Iterator[Remark]:
     yield from name_remarks(document)
     yield from calendar_remarks(document)
+    yield from rule_remarks(document)
+    yield from coverage_remarks(document)
+    yield from test_remarks(document)

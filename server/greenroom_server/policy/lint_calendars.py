@@ -81,8 +81,6 @@ def _in_rule(path: str, rule: CalendarRule, calendars: tuple[Calendar, ...]) -> 
         text = "any one of these calendars opens: if all must be open, write one rule for each"
         yield Remark(f"{path}/use", text, "warning")
     longest = max((_longest(one) for one in opening), default=None)
-    if rule.runway is not None and longest is None:
-        yield Remark(f"{path}/runway", "no calendar of type `allow` is used, so there is nothing to run out", "warning")
     if rule.runway is not None and longest is not None and rule.runway >= longest:
         yield Remark(f"{path}/runway", "no window is longer than that, so that the rule never passes", "warning")
 

@@ -19,6 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (local times are naive on p
 _SECOND: Final = timedelta(seconds=1)
 _MS: Final = timedelta(milliseconds=1)
 _LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
+_MOMENT: Final = re.compile(_LOCAL.pattern + r"(?:[.][0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 def tzdata_version() -> str:
@@ -53,6 +54,16 @@ def read_local(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
+        raise ValueError(f"`{text}` is on no calendar or clock") from None
+
+
+def read_moment(text: str, zone: ZoneInfo) -> Instant:
+    """An instant with its offset (`2026-11-20T12:00:00+01:00`), or a local time of the zone. Raises ValueError."""
+    if not _MOMENT.fullmatch(text):
+        return first_instant(read_local(text), zone)
+    try:
+        return (datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None) - _EPOCH) // _MS
+    except (ValueError, OverflowError):
         raise ValueError(f"`{text}` is on no calendar or clock") from None
 
 

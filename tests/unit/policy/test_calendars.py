@@ -11,7 +11,7 @@ from tests.unit.policy.clocks import AROUND, MINUTE, ODD_WEEKS, WEEK, clock_arou
 
 from greenroom_server.policy.calendars import ALWAYS, Calendar, compile_calendar
 from greenroom_server.policy.document import CalendarSpec
-from greenroom_server.policy.weekly import DAYS
+from greenroom_server.policy.weekly import DAYS, read_weekly
 from greenroom_server.policy.zones import local_of, zone_of
 
 BERLIN = "Europe/Berlin"
@@ -226,7 +226,7 @@ def test_the_last_year_of_the_calendar() -> None:
 def test_weekly_that_cannot_be_read(text: str, why: str) -> None:
     """What is not understood is refused, and never taken for all day."""
     with pytest.raises(ValueError, match=why):
-        calendar("allow", text)
+        read_weekly(text)
 
 
 @pytest.mark.parametrize(
