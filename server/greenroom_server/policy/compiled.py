@@ -42,6 +42,16 @@ def compile_policy(authored: Any, version: int) -> Policy:
     remarks = lint(document)
     if errors := [one for one in remarks if one.severity == "error"]:
         raise PolicyRefused(errors)
+    return _prepared(document, digest, version, remarks)
+
+
+def load_policy(authored: Any, version: int) -> Policy:
+    """A version that was accepted once, which a linter that has learned since must not refuse. Raises ValueError."""
+    document, digest = read_document(authored)
+    return _prepared(document, digest, version, ())
+
+
+def _prepared(document: PolicyDocument, digest: str, version: int, warnings: tuple[Remark, ...]) -> Policy:
     zone = zone_of(document.time_zone)
     calendars = {name: compile_calendar(spec, zone.key) for name, spec in document.calendars.items()}
     effective = {
@@ -55,5 +65,5 @@ def compile_policy(authored: Any, version: int) -> Policy:
         tzdata=tzdata_version(),
         calendars=MappingProxyType(calendars),
         effective_from=MappingProxyType(effective),
-        warnings=tuple(remarks),
+        warnings=warnings,
     )
