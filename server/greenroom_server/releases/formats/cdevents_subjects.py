@@ -196,10 +196,8 @@ def _link_of(content: _TestSuiteRun) -> str | None:
 
 
 def _subject_of(read: EventRead) -> Subject | None:
-    digest, commit = read.told.digest, read.told.commit
-    if digest is not None:
-        return Subject(digest=digest)
-    return Subject(commit=commit) if commit is not None else None
+    told = read.told
+    return Subject(told.digest, told.commit) if told.digest or told.commit else None
 
 
 def _deployment(change: DeploymentChange, read: EventRead) -> Fact | str:

@@ -20,14 +20,18 @@ FIRST_ATTEMPT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What evidence is about: an artifact by its digest, or a source commit. Exactly one of the two."""
+    """What evidence is about: an artifact by its digest, or its source by a commit. One of both is given, or both."""
 
     digest: str | None = None
     commit: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.digest is None) == (self.commit is None):
+        if self.digest is None and self.commit is None:
             raise ValueError("a subject is a digest or a commit")
+
+    def is_part_of(self, other: "Subject") -> bool:
+        """Whether all that this one says is said by `other` too."""
+        return self.digest in (None, other.digest) and self.commit in (None, other.commit)
 
 
 @dataclass(frozen=True, slots=True)

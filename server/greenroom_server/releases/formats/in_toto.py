@@ -180,13 +180,7 @@ def _test_result(read: _Read) -> tuple[Fact, ...]:
         raise Unreadable("a test result does not say its `kind`, `suite` and `run`; send them with it", field="kind")
     result = parsed(_TestResult, read.predicate, at="/predicate")
     counts = _counts_of(result)
-    subjects = read.subjects
-    if about.subject is not None:
-        if about.subject not in subjects:
-            raise Unreadable(
-                "the statement is about another subject than the one that was sent with it", field="/subject"
-            )
-        subjects = (about.subject,)
+    subjects = _named_by(about, read.subjects)
     evidence = replace(
         about.evidence(_outcome_of(result, counts), read.attachment_digest),
         counts=counts,
@@ -196,6 +190,17 @@ def _test_result(read: _Read) -> tuple[Fact, ...]:
         detail=_detail_of(result),
     )
     return tuple(replace(evidence, subject=subject) for subject in subjects)
+
+
+def _named_by(about: About, subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
+    """The sender may pick among the subjects, and name no others: what is said of one build is not said of another."""
+    named = about.subject
+    if named is None:
+        return subjects
+    picked = tuple(subject for subject in subjects if subject.is_part_of(named))
+    if not picked:
+        raise Unreadable("the statement is about another subject than the one that was sent with it", field="/subject")
+    return picked
 
 
 def _counts_of(result: _TestResult) -> Counts | None:

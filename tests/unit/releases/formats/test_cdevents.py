@@ -377,6 +377,7 @@ def test_a_test_suite_run_is_bound_by_what_its_sender_adds() -> None:
     assert draft.counts == Counts(4, 3, 0, 0, 1, flaky=1)
     assert (draft.outcome, draft.finished_at) == ("pass", AT)
     assert suite_run(commit=COMMIT).subject == Subject(commit=COMMIT)
+    assert suite_run(commit=COMMIT, digest=DIGEST).subject == Subject(DIGEST, COMMIT)
 
 
 def test_an_unbound_test_suite_run_can_be_bound_later() -> None:

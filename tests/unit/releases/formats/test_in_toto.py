@@ -167,6 +167,14 @@ def test_a_sender_cannot_name_another_subject() -> None:
         read_statement(statement(TEST_RESULT, test_result()), replace(ABOUT, subject=Subject(digest=OTHER_DIGEST)))
 
 
+@pytest.mark.parametrize("digest", [{"sha256": HEX}, {"gitCommit": COMMIT}])
+def test_a_sender_who_names_both_digest_and_commit(digest: dict[str, str]) -> None:
+    """The statement may be about either; what it says itself is what counts."""
+    data = statement(TEST_RESULT, test_result(), subject=[{"digest": digest}])
+    draft = only(read_statement(data, replace(ABOUT, subject=Subject(DIGEST, COMMIT))))
+    assert draft.subject == (Subject(digest=DIGEST) if "sha256" in digest else Subject(commit=COMMIT))
+
+
 def test_a_test_result_needs_a_kind() -> None:
     """The predicate has no word for which suite it was."""
     with refusing("evidence_malformed", field="kind"):

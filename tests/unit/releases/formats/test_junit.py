@@ -74,6 +74,7 @@ def test_what_the_sender_says_is_in_the_draft() -> None:
         ('<testcase name="a"><rerunError/></testcase>', (0, 0, 1, 0, 0)),
         ('<testcase name="a"><failure/><flakyFailure/></testcase>', (0, 1, 0, 0, 0)),
         ('<testcase name="a" failure="node:test"/>', (0, 1, 0, 0, 0)),
+        ('<testcase name="a" failure="x"><skipped type="todo"/><failure/></testcase>', (0, 0, 0, 1, 0)),
         ('<testcase name="a" status="notrun" result="suppressed"/>', (0, 0, 0, 1, 0)),
         ('<testcase name="a" status="run" result="completed"/>', (1, 0, 0, 0, 0)),
         ('<testcase name="a" status="fail"/>', (0, 1, 0, 0, 0)),
