@@ -1,5 +1,6 @@
 """The README's tour, line by line, against a freshly seeded server: a README that lies fails."""
 
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def server(folder: Path) -> Iterator[ServerProcess]:
 def test_every_command_does_what_the_tour_says(server: ServerProcess, folder: Path) -> None:
     """Every command succeeds and prints what the text shows."""
     steps = steps_of(README.read_text(), TITLE)
-    with Shell(folder, **surroundings({})) as shell:
+    installed = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the reader's is `.venv/bin`
+    with Shell(folder, **surroundings({"PATH": installed})) as shell:
         for step in steps:
             status, output = run(shell, step, server.url)
 

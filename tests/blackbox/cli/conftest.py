@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.blackbox.cli.terminal import Terminal
+from tests.blackbox.authoring import Author
+from tests.blackbox.cli.terminal import Inside, Terminal
 from tests.blackbox.server_process import ServerProcess, surroundings
 
 SCRIPT = Path(sys.executable).with_name("greenroom")
@@ -45,17 +46,30 @@ def terminal(tmp_path: Path) -> Terminal:
 @pytest.fixture
 def manager(shop: Shop, terminal: Terminal) -> Terminal:
     """The example's product manager, by variables."""
-    return terminal.having(
-        GREENROOM_URL=shop.server.url, GREENROOM_TOKEN=shop.tokens["MANAGER_TOKEN"], GREENROOM_PROJECT="shop"
-    )
+    return terminal.having(**_as(shop, "MANAGER_TOKEN", "shop"))
 
 
 @pytest.fixture
-def admin(shop: Shop, terminal: Terminal) -> Terminal:
-    """The administrator, with a copy of the example for this test alone."""
-    held = terminal.having(GREENROOM_URL=shop.server.url, GREENROOM_TOKEN=shop.tokens["ADMIN_TOKEN"])
-    document = held.json("export", "--project", "shop")
-    document["project"]["key"] = key = f"shop-{next(_NUMBERS)}"
-    file = held.write("shop.json", document)
-    held.run("import", "--file", str(file), "--yes").expect(0)
-    return held.having(GREENROOM_PROJECT=key)
+def copy(shop: Shop) -> str:
+    """A copy of the example for this test alone; its key."""
+    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
+        document = author.send("GET", "/api/v1/projects/shop/export")
+        document["project"]["key"] = f"shop-{next(_NUMBERS)}"
+        author.send("POST", "/api/v1/import", document)
+    return str(document["project"]["key"])
+
+
+@pytest.fixture
+def admin(shop: Shop, copy: str, terminal: Terminal) -> Terminal:
+    """The administrator, in the copy."""
+    return terminal.having(**_as(shop, "ADMIN_TOKEN", copy))
+
+
+@pytest.fixture
+def inside(shop: Shop, copy: str) -> Inside:
+    """The administrator in the copy, without a process for each command."""
+    return Inside(**_as(shop, "ADMIN_TOKEN", copy))
+
+
+def _as(shop: Shop, token: str, project: str) -> dict[str, str]:
+    return {"GREENROOM_URL": shop.server.url, "GREENROOM_TOKEN": shop.tokens[token], "GREENROOM_PROJECT": project}

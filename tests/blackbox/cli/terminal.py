@@ -6,12 +6,15 @@ import pty
 import select
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from tests.blackbox.server_process import surroundings
+from typer.testing import CliRunner
+
+from greenroom.cli.app import make_app
 
 ENDED_WITHIN_S = 30.0
 
@@ -83,8 +86,10 @@ class Terminal:
             cwd=self.folder,
         )
 
-    def converse(self, *arguments: str, answers: Mapping[str, str]) -> Ended:
-        """Run where a person sits: each text that is printed and is a key of `answers` is answered once."""
+    def converse(self, *arguments: str, answers: Mapping[str, str | Callable[[], str]]) -> Ended:
+        """Run where a person sits: each text that is printed and is a key of `answers` is answered once, with what is
+        given or comes out of a call.
+        """
         mine, theirs = pty.openpty()
         process = subprocess.Popen(
             [str(self.script), *arguments],
@@ -110,7 +115,8 @@ class Terminal:
                     break
                 written += read.decode()
                 for question in [one for one in waiting if one in written]:
-                    os.write(mine, waiting.pop(question).encode())
+                    answer = waiting.pop(question)
+                    os.write(mine, (answer if isinstance(answer, str) else answer()).encode())
             return Ended(arguments, process.wait(5), written.replace("\r\n", "\n"), "")
         finally:
             process.kill()
@@ -120,3 +126,27 @@ class Terminal:
     @property
     def _environment(self) -> dict[str, str]:
         return surroundings({}) | self.variables
+
+
+class Inside:
+    """Runs commands in this process, which is quicker; the same answers, but for what the process does at its end."""
+
+    def __init__(self, **variables: str) -> None:
+        # Empty ones are as good as none: nothing of this process's own environment is meant.
+        nothing = dict.fromkeys(("PROFILE", "URL", "TOKEN", "PROJECT", "ENVIRONMENT"), "")
+        self.variables = {f"GREENROOM_{name}": value for name, value in nothing.items()} | variables
+
+    def having(self, **variables: str) -> "Inside":
+        """The same with more variables."""
+        return Inside(**{**self.variables, **variables})
+
+    def run(self, *arguments: str, stdin: str = "") -> Ended:
+        """Run to the end, where nobody can be asked."""
+        done = CliRunner().invoke(make_app(), arguments, input=stdin, env=self.variables)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Ended(arguments, done.exit_code, done.stdout, done.stderr)
+
+    def json(self, *arguments: str, stdin: str = "") -> Any:
+        """What the command prints with `--json`; it must succeed."""
+        return self.run(*arguments, "--json", stdin=stdin).expect(0).body

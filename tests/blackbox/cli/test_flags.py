@@ -9,9 +9,9 @@ def test_the_list_has_a_column_for_each_environment(manager: Terminal) -> None:
     """A line for each flag says how it stands everywhere, without colours or padding in a pipe."""
     head, *rows = manager.run("flags", "list").expect(0).out.splitlines()
 
-    assert head.split() == ["key", "type", "lifecycle", "owner", "development", "staging", "production"]
+    assert head.split() == ["key", "lifecycle", "development", "staging", "production", "owner"]
     checkout = next(row for row in rows if row.startswith("new-checkout "))
-    assert re.split(" {2,}", checkout)[-3:] == ["on, all", "on, all", "on, some"]
+    assert re.split(" {2,}", checkout)[2:] == ["on, all", "on, all", "on, some", "team-checkout"]
     assert not any("\x1b" in line or line.endswith(" ") for line in (head, *rows))
 
 

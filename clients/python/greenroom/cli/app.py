@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from greenroom.cli import documents, flags, login
+from greenroom.cli import audit, documents, evaluate, flags, login, projects, segments, tail, tokens, views, watch
 from greenroom.version import VERSION
 
 
@@ -19,8 +19,17 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_root)
     login.add_to(app)
+    app.add_typer(projects.group, name="projects")
+    app.add_typer(projects.environments, name="environments")
     app.add_typer(flags.group, name="flags")
+    app.add_typer(segments.group, name="segments")
+    evaluate.add_to(app)
     documents.add_to(app)
+    watch.add_to(app)
+    tail.add_to(app)
+    views.add_to(app)
+    audit.add_to(app)
+    app.add_typer(tokens.group, name="tokens")
     return app
 
 

@@ -10,6 +10,7 @@ from greenroom.cli.asking import Consent, DryRun, Proposal, Yes, carry_out
 from greenroom.cli.command import Needs, command
 from greenroom.cli.differences import lines
 from greenroom.cli.errors import ChangesPending, UsageError
+from greenroom.cli.files import read_bytes
 from greenroom.cli.session import Session
 
 _JSON = "application/json"
@@ -87,12 +88,7 @@ def _check(session: Session, file: Path) -> None:
 
 
 def _read(file: Path) -> tuple[bytes, str]:
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    if not content.strip():
-        raise UsageError(f"{'standard input' if str(file) == '-' else file} is empty")
+    content = read_bytes(file)
     # JSON begins with a brace; YAML may too, and reads JSON.
     is_json = content.lstrip()[:1] == b"{" and file.suffix not in (".yaml", ".yml")
     return content, _JSON if is_json else _YAML

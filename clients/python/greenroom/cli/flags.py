@@ -40,10 +40,8 @@ def list_flags(
     page = session.api.pages(session.project_path("flags"), limit=limit, **query)
     flags = page["items"]
     environments = list(dict.fromkeys(one["environment"] for flag in flags for one in flag["environments"]))
-    rows = [
-        [flag["key"], flag["type"], flag["lifecycle"], flag["owner"], *_standing(flag, environments)] for flag in flags
-    ]
-    shown = table(["key", "type", "lifecycle", "owner", *environments], rows)
+    rows = [[flag["key"], flag["lifecycle"], *_standing(flag, environments), flag["owner"]] for flag in flags]
+    shown = table(["key", "lifecycle", *environments, "owner"], rows)
     session.screen.result(page, shown, keys=[flag["key"] for flag in flags])
     if page["next_cursor"] is not None:
         session.screen.say("there are more")

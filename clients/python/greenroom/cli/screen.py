@@ -108,10 +108,10 @@ class Screen:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
-    """A table without lines, which is easy to read and to cut."""
+    """A table without lines, which is easy to read and to cut; its first column is never broken."""
     made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name in columns:
-        made.add_column(Text(name), overflow="fold")
+    for number, name in enumerate(columns):
+        made.add_column(Text(name), overflow="fold", no_wrap=number == 0)
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     return made

@@ -1,0 +1,36 @@
+"""Moments as people type and read them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from greenroom.cli.errors import UsageError
+
+_SPAN: Final = re.compile(r"([0-9]{1,5})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str | None, *, now: datetime | None = None, is_ahead: bool = False) -> str | None:
+    """What the API takes. `30m` and `2d` lie back, or ahead; a day or a moment is that. Raises UsageError."""
+    if text is None:
+        return None
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        length = timedelta(**{_UNITS[span[2]]: int(span[1])})
+        made = (now or datetime.now(UTC)) + (length if is_ahead else -length)
+    else:
+        try:
+            made = datetime.fromisoformat(text).astimezone()  # without an offset it is the user's own
+        except (ValueError, OverflowError):
+            raise UsageError(f"`{text}` is no moment: write `30m`, `2d`, `2026-01-31` or `2026-01-31T12:00Z`") from None
+    return made.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def shown(text: str | None) -> str:
+    """A moment of the API in the reader's own time, to the second; other texts as they are."""
+    if text is None:
+        return "never"
+    try:
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return text

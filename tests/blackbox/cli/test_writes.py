@@ -1,0 +1,99 @@
+"""Commands that change segments, tokens, projects and environments."""
+
+import json
+
+from tests.blackbox.cli.conftest import Shop
+from tests.blackbox.cli.terminal import Inside, Terminal
+
+NIGHT = json.dumps({"op": "within", "values": [{"from": "22:00", "to": "06:00", "zone": "Europe/Stockholm"}]})
+PLUS = json.dumps({"attribute": "plan", "op": "in", "values": ["plus"]})
+
+
+def test_a_segment_from_its_making_to_its_end(inside: Inside) -> None:
+    """Created, changed and deleted without a question while nothing names it."""
+    inside.run("segments", "create", "night", "--when", NIGHT, "--name", "At night").expect(0)
+    assert "the time is within 22:00-06:00" in inside.run("segments", "list").expect(0).out
+
+    inside.run("segments", "update", "night", "--when", PLUS).expect(0)
+    assert inside.json("segments", "show", "night")["when"] == json.loads(PLUS)
+    assert "nothing names `night`" in inside.run("segments", "usage", "night").expect(0).err
+    inside.run("segments", "delete", "night").expect(2)
+    inside.run("segments", "delete", "night", "--yes").expect(0)
+    inside.run("segments", "show", "night").expect(4)
+
+
+def test_a_segment_in_use_is_not_changed_unasked(inside: Inside) -> None:
+    """A flag names it, so somebody has to agree; and it cannot be deleted."""
+    change = ("segments", "update", "staff", "--when", PLUS)
+
+    assert "when/ignore_case: true is removed" in inside.run(*change, "--dry-run").expect(0).out
+    assert "must be confirmed" in inside.run(*change).expect(2).err
+    inside.run(*change, "--yes").expect(0)
+    assert "409 in_use" in inside.run("segments", "delete", "staff", "--yes").expect(1).err
+
+
+def test_a_condition_may_come_from_a_file(admin: Terminal) -> None:
+    """`@FILE` and `@-` are read; what is no JSON is a matter of usage."""
+    file = admin.write("when.json", json.loads(PLUS))
+
+    admin.run("segments", "create", "plus", "--when", f"@{file}").expect(0)
+    admin.run("segments", "update", "plus", "--when", "@-", stdin=NIGHT).expect(0)
+    assert admin.json("segments", "show", "plus")["when"] == json.loads(NIGHT)
+    admin.run("segments", "update", "plus", "--when", "plan is plus").expect(2)
+    admin.run("segments", "update", "plus").expect(2)
+    admin.run("segments", "create", "empty").expect(2)
+
+
+def test_a_token_is_shown_once_and_revoked_by_its_id(shop: Shop, copy: str, inside: Inside) -> None:
+    """With `--quiet` its text stands alone, ready to be stored; its text does not name it afterwards."""
+    limits = ("--project", copy, "--environment", "staging")
+    text = inside.run("tokens", "create", "night shift", "--kind", "developer", *limits, "-q").expect(0).out.strip()
+    holder = Inside(GREENROOM_URL=shop.server.url, GREENROOM_TOKEN=text)
+
+    whoami = holder.json("whoami")
+    assert (whoami["kind"], whoami["projects"], whoami["environments"]) == ("developer", [copy], ["staging"])
+    assert text not in inside.run("tokens", "list").out
+    assert text not in inside.run("tokens", "revoke", text, "--yes").expect(2).err
+    inside.run("tokens", "revoke", whoami["token_id"]).expect(2)
+    inside.run("tokens", "revoke", whoami["token_id"], "--yes").expect(0)
+    (one,) = [one for one in inside.json("tokens", "list")["items"] if one["id"] == whoami["token_id"]]
+    assert one["state"] == "revoked"
+
+
+def test_an_sdk_key_belongs_to_one_environment(copy: str, inside: Inside) -> None:
+    """Less or more than one is refused before the server is asked."""
+    create = ("tokens", "create", "services", "--kind", "server", "--project", copy)
+
+    inside.run(*create).expect(2)
+    inside.run(*create, "--environment", "staging", "--environment", "production").expect(2)
+    assert inside.json(*create, "--environment", "staging")["environment"] == "staging"
+    assert inside.json(*create, "--environment", "staging", "--dry-run")["result"]["token"] == ""
+
+
+def test_a_project_with_its_environments(copy: str, inside: Inside) -> None:
+    """Made from nothing; a dry run makes none."""
+    key = f"{copy}-new"
+    inside.run("projects", "create", key, "--dry-run").expect(0)
+    assert key not in inside.run("projects", "list", "-q").out.split()
+
+    inside.run("projects", "create", key, "--name", "New").expect(0)
+    there = inside.having(GREENROOM_PROJECT=key)
+    there.run("environments", "create", "live", "--tier", "production").expect(0)
+    there.run("environments", "create", "dev", "--tier", "development", "--position", "0").expect(0)
+    assert there.run("environments", "list", "-q").expect(0).out.split() == ["dev", "live"]
+    assert "409 key_taken" in inside.run("projects", "create", key).expect(1).err
+
+
+def test_a_change_by_somebody_else_in_between_is_noticed(admin: Terminal, inside: Inside) -> None:
+    """What was agreed to was another difference than the one that would be made now, so nothing is made."""
+    change = ("flags", "rollout", "new-checkout", "90", "-e", "production")
+    question = "roll `new-checkout` out to 90 % in `production`? [y/N]: "
+
+    def meanwhile() -> str:
+        inside.run("flags", "rollout", "new-checkout", "70", "-e", "production", "--yes").expect(0)
+        return "y\n"
+
+    done = admin.converse(*change, answers={question: meanwhile}).expect(1)
+    assert "412 precondition_failed" in done.out
+    rules = inside.json("flags", "show", "new-checkout")["configurations"]["production"]["rules"]
+    assert rules[-1]["rollout"]["percent"] == 70_000
