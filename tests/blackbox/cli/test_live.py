@@ -46,6 +46,7 @@ def test_an_sdk_key_watches_what_applications_get(shop: Shop, copy: str, termina
     assert out.startswith('{"revision": ')
     assert '"new-checkout"' in out
     assert out.count("\n") == 1
+    assert inside.json("propagation", "-e", "staging")["instances"] == 0
 
 
 def test_exposures_are_shown_as_they_come(shop: Shop, copy: str, admin: Terminal) -> None:

@@ -40,7 +40,7 @@ def tail(
 ) -> None:
     """Show who is served what, of flags with `track_exposures: subjects`, as applications report it.
 
-    They report about once a minute. Targeting keys are about people: in production this takes a token that may see
+    They report every ten seconds or so. Targeting keys are about people: in production this takes a token that may see
     them. With `--json`, one object a line.
     """
     path = session.environment_path("exposures")

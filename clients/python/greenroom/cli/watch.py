@@ -93,12 +93,13 @@ def touches(target: str, environment: str) -> bool:
 
 
 def _watch_stream(session: Session, count: int | None) -> None:
-    from greenroom import Client
+    from greenroom import Client, Options
 
     place, screen = session.place, session.screen
     news: deque[tuple[int, list[str]]] = deque()
     arrived = threading.Condition()
-    with Client(place.url, place.token) as client:
+    # Who only watches is no instance of an application, and reports nothing.
+    with Client(place.url, place.token, Options(exposures=False)) as client:
 
         def updated(keys: frozenset[str]) -> None:
             with arrived:
