@@ -12,7 +12,7 @@ SERVED := $(VENV)/.served
 DEVELOPED := $(VENV)/.developed
 PACKAGES := pyproject.toml clients/python/pyproject.toml
 
-.PHONY: help run test check lint types imports format bench openapi migration requirements clean
+.PHONY: help run test check lint types imports format bench openapi migration schema requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ bench: $(DEVELOPED) ## measure, as ratios to floors in the same run
 
 migration: $(DEVELOPED) ## write the next migration from the tables: make migration name=add_something
 	$(BIN)/python -m greenroom_server migration --name "$(name)"
+
+schema: $(DEVELOPED) ## write the JSON Schema of release policies from their model
+	$(BIN)/python -c "from greenroom_server.policy.schema import schema_text; print(schema_text(), end='')" \
+		> server/greenroom_server/policy/release-policy.schema.json
 
 requirements: $(DEVELOPED) ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml \

@@ -5,9 +5,9 @@ What the shape cannot say (unknown names, uncovered conditions, unreachable rule
 
 from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from greenroom_server.policy.durations import duration_ms
+from greenroom_server.policy.durations import PATTERN, duration_ms
 from greenroom_server.policy.facts import Action, EvidenceOutcome, Mode, Tier
 
 SCHEMA: Final = "release-policy/v1"
@@ -22,14 +22,19 @@ def _duration(value: object) -> int:
 
 
 Some: TypeAlias = Annotated[tuple[T, ...], Field(min_length=1, max_length=100)]
-Duration: TypeAlias = Annotated[int, BeforeValidator(_duration)]
+Duration: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["10m", "24h", "7d", "1h30m"]}),
+]
 Key: TypeAlias = Annotated[str, Field(pattern=KEY_PATTERN)]
 Keys: TypeAlias = Some[Key]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
 EvidenceKind: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*$", max_length=100)]
 Code: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$", max_length=100)]
-LocalTime: TypeAlias = Annotated[str, Field(max_length=30)]
-Moment: TypeAlias = Annotated[str, Field(max_length=40)]
+LocalTime: TypeAlias = Annotated[str, Field(max_length=30, examples=["2026-12-18T18:00"])]
+Moment: TypeAlias = Annotated[str, Field(max_length=40, examples=["2026-11-17T10:00", "2026-11-17T10:00:00+01:00"])]
+Weekly: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, examples=["Mon-Thu 09:00-16:00", "Sat,Sun"])]
 Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Condition: TypeAlias = Literal["C1", "C2", "C3"]
@@ -203,7 +208,7 @@ class CalendarSpec(_Closed):
     """Weekly windows (`Mon-Thu 09:00-16:00`) or one stretch from local time to local time; allow, or freeze."""
 
     type: Literal["allow", "freeze"]
-    weekly: Some[Name] | None = None
+    weekly: Some[Weekly] | None = None
     from_: Annotated[LocalTime | None, Field(alias="from")] = None
     to: LocalTime | None = None
 
@@ -211,8 +216,8 @@ class CalendarSpec(_Closed):
 class BreakGlassSpec(_Closed):
     roles: Keys
     confirm_by: Annotated[int, Field(ge=1, le=5)] = 2
-    max_ttl: Duration = 4 * 3_600_000
-    review_within: Duration = 2 * 86_400_000
+    max_ttl: Annotated[Duration, Field(json_schema_extra={"default": "4h"})] = 4 * 3_600_000
+    review_within: Annotated[Duration, Field(json_schema_extra={"default": "2d"})] = 2 * 86_400_000
     never: Keys = ()
 
 

@@ -7,6 +7,7 @@ from greenroom_server.policy.facts import Instant
 
 MAX_DAYS: Final = 3660
 _MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+PATTERN: Final = r"^([0-9]{1,9}(ms|s|m|h|d))+$"
 _PART: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 
 

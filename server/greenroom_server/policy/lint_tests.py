@@ -1,8 +1,10 @@
 """Whether the tests in a document can be run."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Final
 
+from greenroom_server.policy.codes import CODES
 from greenroom_server.policy.document import ApprovalRule, EvidenceRule, PolicyDocument, PolicyTest, TestFacts
 from greenroom_server.policy.fixture_changes import FIXTURES
 from greenroom_server.policy.fixtures import REHEARSAL
@@ -33,10 +35,18 @@ def test_remarks(document: PolicyDocument) -> Iterator[Remark]:
 def _in_test(path: str, test: PolicyTest, document: PolicyDocument) -> Iterator[Remark]:
     yield from unknown(f"{path}/fixture", test.fixture, FIXTURES, "fixture")
     yield from unreadable(f"{path}/at", _moment, test.at)
+    if test.because:
+        yield from _because(f"{path}/because", test.because)
     if test.because != NO_POLICY:
         yield from unknown(f"{path}/to", test.to, document.environments, "environment")
     if test.facts:
         yield from _in_facts(f"{path}/facts", test.facts, document)
+
+
+def _because(path: str, code: str) -> Iterator[Remark]:
+    if code not in CODES:
+        close = get_close_matches(code, CODES, 1)
+        yield Remark(path, f"no rule ever answers with `{code}`" + (f"; did you mean `{close[0]}`?" if close else ""))
 
 
 def _in_facts(path: str, facts: TestFacts, document: PolicyDocument) -> Iterator[Remark]:

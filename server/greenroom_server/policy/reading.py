@@ -3,6 +3,7 @@
 Bytes become data elsewhere: JSON and YAML come in by the readers of `web`, which refuse duplicate keys and aliases.
 """
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
@@ -17,6 +18,7 @@ from greenroom_server.policy.remarks import PolicyRefused, Remark, path_of
 
 MAX_REMARKS: Final = 50
 
+_KEY: Final = "lower-case letters, digits, `.`, `_` and `-`, at most 100"
 _PLAIN: Final = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
@@ -47,6 +49,10 @@ def read_document(authored: Any) -> tuple[PolicyDocument, str]:
         canonical = rfc8785.dumps(authored)
     except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise PolicyRefused([Remark("", f"cannot be written as canonical JSON: {_lowered(str(error))}")]) from None
+    if nulls := list(_nulls("", authored)):
+        raise PolicyRefused(
+            [Remark(path, "is empty: give it a value, or leave it out") for path in nulls[:MAX_REMARKS]]
+        )
     try:
         # Read back from the very bytes that the digest is of, and by the author's names only.
         document = PolicyDocument.model_validate_json(canonical, by_alias=True, by_name=False)
@@ -54,6 +60,18 @@ def read_document(authored: Any) -> tuple[PolicyDocument, str]:
         details = error.errors(include_url=False)[:MAX_REMARKS]
         raise PolicyRefused([_remark(one, authored) for one in details]) from None
     return document, f"sha256:{sha256(canonical).hexdigest()}"
+
+
+def _nulls(path: str, value: Any) -> Iterator[str]:
+    """Where a value is missing, as YAML has it after a lone `environments:`. It must not mean "all of them"."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from _nulls(path + path_of(key), member)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _nulls(path + path_of(index), member)
 
 
 def _remark(error: ErrorDetails, authored: Any) -> Remark:
@@ -75,25 +93,24 @@ def _holds(value: Any, part: str | int) -> bool:
 
 
 def _message(error: ErrorDetails) -> str:
-    kind, name, context = error["type"], str(error["loc"][-1]) if error["loc"] else "", error.get("ctx", {})
+    kind, context = error["type"], error.get("ctx", {})
+    name = str(error["loc"][-1])[:100] if error["loc"] else ""
     if kind == "missing":
         return f"`{name}` is missing"
     if kind == "extra_forbidden":
         close = get_close_matches(name, _known_keys(), 1)
         return f"`{name}` is no key that is known here" + (f"; did you mean `{close[0]}`?" if close else "")
     if kind == "string_pattern_mismatch":
-        wanted = (
-            "lower-case letters, digits, `.`, `_` and `-`, at most 100" if context["pattern"] == KEY_PATTERN else ""
-        )
-        return f"`{error['input']}` must be {wanted or 'dotted lower-case words such as `test.unit`'}"
+        wanted = _KEY if context["pattern"] == KEY_PATTERN else "dotted lower-case words such as `test.unit`"
+        return f"`{str(error['input'])[:100]}` must be {wanted}"
     return _PLAIN[kind].format(**context) if kind in _PLAIN else _lowered(error["msg"])
 
 
 @cache
 def _known_keys() -> tuple[str, ...]:
     """Every key that has a meaning anywhere in a document."""
-    definitions = PolicyDocument.model_json_schema()["$defs"].values()
-    return tuple(sorted({key for one in definitions for key in one["properties"]} | set(PolicyDocument.model_fields)))
+    schema = PolicyDocument.model_json_schema()
+    return tuple(sorted({key for one in (schema, *schema["$defs"].values()) for key in one["properties"]}))
 
 
 def _lowered(text: str) -> str:

@@ -13,7 +13,7 @@ class Remark(NamedTuple):
 
 
 class PolicyRefused(ValueError):
-    """The document is no policy; `remarks` are all errors that were found, in the order of the document."""
+    """The document is no policy; `remarks` are all errors that were found."""
 
     def __init__(self, remarks: Sequence[Remark]) -> None:
         self.remarks = tuple(remarks)
