@@ -20,7 +20,7 @@ CalendarType: TypeAlias = Literal["allow", "freeze"]
 
 _DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-_LAST_DAY: Final = date.max.toordinal() - 21
+_LAST_DAY: Final = date.max.toordinal() - 28
 # A hole between two windows may vanish in a jump of the clock, so that windows of some weeks become one.
 _WEEKS_BEFORE: Final = 3
 _WEEKS_AHEAD: Final = 54

@@ -18,7 +18,7 @@ from greenroom_server.policy.fixture_changes import FIXTURES, changed
 from greenroom_server.policy.fixtures import NEW, Situation, green_build, with_mode
 from greenroom_server.policy.zones import read_moment
 
-Decide: TypeAlias = Callable[[Snapshot, Request, Policy, Instant], Decision]
+Decide: TypeAlias = Callable[[Snapshot, Request, Policy | None, Instant], Decision]
 
 
 @dataclass(frozen=True, slots=True)
