@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     alert_interval_s: float = Field(
         default=60.0, gt=0, le=3600, description="seconds between two looks for dark flags that were served"
     )
-    webhook_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+    webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode] = Field(
         default=(443, 8443), description="ports that webhooks may be sent to, separated by commas"
     )
     webhook_egress: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -62,3 +62,27 @@ def test_a_wrong_setting_is_named() -> None:
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("GREENROOM_PORT: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GREENROOM_WEBHOOK_EGRESS", "10.0.0.0/33"),
+        ("GREENROOM_WEBHOOK_SECRET_KEYS", "not-a-key"),
+        ("GREENROOM_WEBHOOK_PORTS", "https"),
+    ],
+)
+def test_wrong_settings_of_webhooks_are_named(variable: str, value: str) -> None:
+    """The server does not start with them, and does not quote a key."""
+    refused = subprocess.run(
+        [sys.executable, "-m", "greenroom_server", "check-config"],
+        env={variable: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(variable)
+    assert "not-a-key" not in refused.stderr

@@ -21,6 +21,7 @@ _SECRET_MEMBERS: Final = frozenset(
 )
 _SECRETS: Final = re.compile(
     r"(?P<kind>\bgr_(?:adm|mgr|dev|pipe|srv|cli|set)_)[0-9A-Za-z]+"
+    r"|(?P<webhook>\bwhsec_)[0-9A-Za-z+/=]+"
     r"|(?P<bearer>\bbearer\s+)[^\s\"',\\]+"
     r"|(?P<parameter>[?&](?:[a-z_]*token|key|secret|password)=)[^&\s\"'\\]+"
     r"|(?P<url>://[^/\s:@\"']*:)[^/\s@\"']+(?=@)",

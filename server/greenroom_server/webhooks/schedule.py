@@ -10,7 +10,7 @@ DELAYS_S: Final = (5, 30, 120, 600, 3_600, 10_800, 28_800)
 MAX_ATTEMPTS: Final = len(DELAYS_S) + 1
 JITTER: Final = 0.2
 MAX_RETRY_AFTER: Final = timedelta(hours=8)
-# A destination of which nothing was accepted for so long is switched off.
+# A destination that accepted nothing for so long is switched off when the next delivery to it is given up.
 DISABLED_AFTER: Final = timedelta(days=3)
 
 # Why a try failed. What the receiver said beyond its status is never kept.

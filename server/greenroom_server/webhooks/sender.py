@@ -4,11 +4,11 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final, Literal, Protocol
-from uuid import UUID
 
 import structlog
 
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 # Longer than any sending may take, by far: when it runs out, whoever held it is dead or was frozen.
 LEASE: Final = timedelta(seconds=60)
 _LOOKED_AT_QUEUE_S: Final = 5.0
+# News of so long are looked at together: many commits in a row do not make as many looks.
+_GATHERED_S: Final = 0.05
 _GOODBYE_S: Final = 2.0
 _COUNTED: Final[dict[Outcome, tuple[str, str]]] = {
     "delivered": ("deliveries_total", "Webhook deliveries that were accepted."),
@@ -86,7 +88,7 @@ class Webhooks:
         self._dice = dice
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._sending: dict[asyncio.Task[None], UUID] = {}
+        self._sending: dict[asyncio.Task[None], Claim] = {}
         self._waiting: tuple[int, datetime | None] = (0, None)
         self._looked_at = -_LOOKED_AT_QUEUE_S
         self._counts: dict[Outcome, Count] = {}
@@ -124,12 +126,13 @@ class Webhooks:
         now = self._clock.now()
         async with self._database.transaction() as session:
             await hand_out(session, now)
-            claims = await claim(session, self._capacity(), now, LEASE)
+            claims = await claim(session, self._room(), now, LEASE)
+            claims += await claim(session, self._room_for_failing(len(claims)), now, LEASE)
             if monotonic() - self._looked_at >= _LOOKED_AT_QUEUE_S:
                 self._waiting, self._looked_at = await queue(session), monotonic()
         for one in claims:
             task = asyncio.create_task(self._deliver(one), name="webhook delivery")
-            self._sending[task] = one.webhook_id
+            self._sending[task] = one
             task.add_done_callback(self._ended)
         return len(claims)
 
@@ -151,11 +154,10 @@ class Webhooks:
                 log.debug("webhooks wait for the database", reason=error.detail)
             except Exception:
                 log.exception("the look at the webhooks' queue failed")
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.poll_s):
                     await self._news.wait()
-            except TimeoutError:
-                pass
+                await asyncio.sleep(_GATHERED_S)
             self._news.clear()
 
     async def _deliver(self, one: Claim) -> None:
@@ -185,11 +187,17 @@ class Webhooks:
             log.error("a delivery failed in an unforeseen way", exc_info=task.exception())
         self._news.set()
 
-    def _capacity(self) -> Capacity:
-        under_way = Counter(self._sending.values())
-        pace = self._pace
-        busy = [webhook for webhook, number in under_way.items() if number >= pace.per_destination]
-        return Capacity(pace.at_once - len(self._sending), pace.per_destination, busy, list(under_way))
+    def _room(self) -> Capacity:
+        under_way, most = Counter(one.webhook_id for one in self._sending.values()), self._pace.per_destination
+        busy = [webhook for webhook, number in under_way.items() if number >= most]
+        return Capacity(self._pace.at_once - len(self._sending), most, busy)
+
+    def _room_for_failing(self, taken: int) -> Capacity:
+        """One message of each at a time, and of all of them no more than fill half of the room."""
+        under_way = list(self._sending.values())
+        failing = sum(one.is_failing for one in under_way)
+        free = min(self._pace.at_once - len(under_way) - taken, self._pace.at_once // 2 - failing)
+        return Capacity(max(free, 0), 1, [one.webhook_id for one in under_way], are_failing=True)
 
     def _age(self) -> float:
         since = self._waiting[1]

@@ -27,15 +27,15 @@ Outcome = Literal["delivered", "retried", "dead", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a server can take on: how many in all and of one destination, and what it is sending already.
+    """What a server can take on: how many in all and of one destination, and of which destinations none.
 
-    Of `busy` destinations it takes none; of `begun` ones none if they are failing, which are tried one at a time.
+    Destinations that are failing are asked for apart, so that they cannot take all the room.
     """
 
     free: int
     per_destination: int
-    busy: Collection[UUID] = ()
-    begun: Collection[UUID] = ()
+    passed_over: Collection[UUID] = ()
+    are_failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Claim:
     url: str
     sealed: tuple[str, ...]
     body: str
+    is_failing: bool
 
 
 async def claim(session: AsyncSession, capacity: Capacity, now: datetime, lease: timedelta) -> list[Claim]:
@@ -59,10 +60,11 @@ async def claim(session: AsyncSession, capacity: Capacity, now: datetime, lease:
         "lease": uuid4(),
         "free": capacity.free,
         "per_destination": capacity.per_destination,
-        "busy": list(capacity.busy),
-        "begun": list(capacity.begun),
+        "passed_over": list(capacity.passed_over),
+        "are_failing": capacity.are_failing,
     }
-    return [_claim_of(row, now) for row in await session.execute(_CLAIM, values)]
+    claimed = await session.execute(_CLAIM, values)
+    return [_claim_of(row, capacity.are_failing, now) for row in claimed]
 
 
 async def settle(session: AsyncSession, claimed: Claim, result: Tried, now: datetime, dice: float) -> Outcome:
@@ -77,7 +79,8 @@ async def settle(session: AsyncSession, claimed: Claim, result: Tried, now: date
     row.last_status, row.last_error = result.status, result.problem
     row.lease = row.leased_until = None
     if result.problem is None:
-        row.state, row.finished_at, webhook.failing_since = "delivered", now, None
+        row.state, row.finished_at = "delivered", now
+        webhook.failing_since = webhook.paused_until = None
         await session.flush()
         return "delivered"
     again = next_try(row.attempts, result, now, dice)
@@ -86,8 +89,9 @@ async def settle(session: AsyncSession, claimed: Claim, result: Tried, now: date
     else:
         row.next_at = again
     await session.flush()
-    await _note_failure(session, webhook, result, now)
-    return "dead" if again is None else "retried"
+    outcome: Outcome = "dead" if again is None else "retried"
+    await _note_failure(session, webhook, result, outcome, now)
+    return outcome
 
 
 async def prune(session: AsyncSession, now: datetime, retention: timedelta) -> int:
@@ -105,7 +109,9 @@ async def queue(session: AsyncSession) -> tuple[int, datetime | None]:
     return found[0], found[1]
 
 
-async def _note_failure(session: AsyncSession, webhook: WebhookRow, result: Tried, now: datetime) -> None:
+async def _note_failure(
+    session: AsyncSession, webhook: WebhookRow, result: Tried, outcome: Outcome, now: datetime
+) -> None:
     webhook.failing_since = webhook.failing_since or now
     if result.retry_after is not None:
         webhook.paused_until = now + result.retry_after
@@ -113,7 +119,7 @@ async def _note_failure(session: AsyncSession, webhook: WebhookRow, result: Trie
         return
     if result.is_gone:
         await _disable(session, webhook, "gone", now)
-    elif now - webhook.failing_since >= DISABLED_AFTER:
+    elif outcome == "dead" and now - webhook.failing_since >= DISABLED_AFTER:
         await _disable(session, webhook, "failing", now)
 
 
@@ -129,10 +135,10 @@ async def _disable(session: AsyncSession, webhook: WebhookRow, because: str, now
     await record(session, Event(webhook.project, ACTOR, "webhook.disable", target, changes), now)
 
 
-def _claim_of(row: Any, now: datetime) -> Claim:
+def _claim_of(row: Any, is_failing: bool, now: datetime) -> Claim:
     overlaps = row.previous_secret is not None and row.previous_secret_until > now
     sealed = (row.secret, row.previous_secret) if overlaps else (row.secret,)
-    return Claim(row.id, row.webhook_id, row.lease, row.attempts, row.url, sealed, row.body)
+    return Claim(row.id, row.webhook_id, row.lease, row.attempts, row.url, sealed, row.body, is_failing)
 
 
 _CLAIM: Final = text("""
@@ -141,11 +147,10 @@ WITH due AS MATERIALIZED (
         SELECT id FROM webhook_delivery
         WHERE webhook_id = w.id AND state = 'waiting' AND next_at <= :now
             AND (leased_until IS NULL OR leased_until <= :now)
-        ORDER BY next_at LIMIT CASE WHEN w.failing_since IS NULL THEN :per_destination ELSE 1 END
-        FOR UPDATE SKIP LOCKED
+        ORDER BY next_at LIMIT :per_destination FOR UPDATE SKIP LOCKED
     ) d
     WHERE w.enabled AND (w.paused_until IS NULL OR w.paused_until <= :now)
-        AND w.id <> ALL (:busy) AND (w.failing_since IS NULL OR w.id <> ALL (:begun))
+        AND (w.failing_since IS NOT NULL) = :are_failing AND w.id <> ALL (:passed_over)
     LIMIT :free
 )
 UPDATE webhook_delivery d SET lease = :lease, leased_until = :until

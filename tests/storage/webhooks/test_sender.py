@@ -63,14 +63,14 @@ async def test_who_lost_the_lease_has_nothing_to_say(scene: Scene) -> None:
     """A sender that was frozen and comes back does not undo what another one wrote."""
     await scene.make()
     await scene.happens()
-    capacity = Capacity(10, 10)
+    room = Capacity(10, 10)
     async with scene.sender() as sender, scene.database.transaction() as session:
         assert await sender.step() == 1
         await sender.idle()
         await session.execute(text("UPDATE webhook_delivery SET state = 'waiting', next_at = now() - interval '1 h'"))
-        (zombie,) = await claim(session, capacity, scene.clock.now(), LEASE)
+        (zombie,) = await claim(session, room, scene.clock.now(), LEASE)
         scene.clock.move(seconds=LEASE.total_seconds())
-        (heir,) = await claim(session, capacity, scene.clock.now(), LEASE)
+        (heir,) = await claim(session, room, scene.clock.now(), LEASE)
         said = [
             await settle(session, heir, Tried(204), scene.clock.now(), 0.5),
             await settle(session, zombie, Tried(500, "status"), scene.clock.now(), 0.5),
@@ -145,15 +145,35 @@ async def test_failing_for_days_switches_it_off(scene: Scene) -> None:
     await scene.make()
     scene.receiver.usual = Answer(503)
     async with scene.sender() as sender:
-        for _ in range(7):
+        for day in range(4):
+            assert (await scene.webhook()).enabled, f"after {day} days"
             await scene.happens()
-            scene.clock.move(hours=12)
-            await worked_off(sender)
+            for wait_s in (0, *DELAYS_S, 12 * 3600):
+                scene.clock.move(seconds=wait_s)
+                await worked_off(sender)
 
     webhook = await scene.webhook()
     assert (webhook.enabled, webhook.disabled_because) == (False, "failing")
     (event,) = await scene.rows("SELECT * FROM audit_event WHERE action = 'webhook.disable'")
     assert (event.actor, event.target) == ("greenroom:webhooks", f"/api/v1/projects/{PROJECT}/webhooks/ops")
+
+
+async def test_one_failure_after_a_long_silence_switches_nothing_off(scene: Scene) -> None:
+    """Though the last one that succeeded was weeks ago: it takes a delivery that is given up."""
+    await scene.make()
+    scene.receiver.plan = [Answer(503)] * 9
+    async with scene.sender() as sender:
+        await scene.happens()
+        for wait_s in (0, *DELAYS_S, 1_000_000):
+            scene.clock.move(seconds=wait_s)
+            await worked_off(sender)
+        await scene.happens()
+        await worked_off(sender)
+        assert (await scene.webhook()).enabled
+        scene.clock.move(seconds=DELAYS_S[0])
+        await worked_off(sender)
+
+    assert (await scene.webhook()).failing_since is None
 
 
 async def test_retry_after_holds_for_the_whole_destination(scene: Scene) -> None:
@@ -203,6 +223,23 @@ async def test_one_that_fails_is_tried_one_message_at_a_time(scene: Scene) -> No
         assert await sender.step() == 4
         await sender.idle()
         assert await sender.step() == 1
+
+
+async def test_those_that_fail_leave_room_for_those_that_do_not(scene: Scene) -> None:
+    """However many of them hang: half of what a server sends at a time is kept from them."""
+    scene.receiver.usual = Answer(hangs=True)
+    with Receiver() as quick:
+        for number in range(6):
+            await scene.make(f"slow-{number}")
+        async with scene.database.transaction() as session:
+            await session.execute(text("UPDATE webhook SET failing_since = now()"))
+        await scene.make("quick", url=quick.url)
+        await scene.happens(times=3)
+        async with scene.sender(at_once=4) as sender, asyncio.timeout(30):
+            while len(quick.messages) < 3 or len(scene.receiver.messages) < 2:
+                await sender.step()
+            assert await sender.step() == 0
+            assert len(scene.receiver.messages) == 2
 
 
 async def test_two_secrets_sign_while_they_overlap(scene: Scene) -> None:

@@ -66,6 +66,7 @@ def test_tokens_lose_their_secret(token: str) -> None:
     [
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer [redacted]"),
         ("GET /ofrep/v1/stream?token=abc.def HTTP/1.1", "GET /ofrep/v1/stream?token=[redacted] HTTP/1.1"),
+        ("a secret whsec_MfKQ9r8GKYqrTwjUPD8+/w==, and", "a secret whsec_[redacted], and"),
         ("/x?a=1&stream_token=abc&b=2", "/x?a=1&stream_token=[redacted]&b=2"),
         ("postgresql://shop:hunter2@db:5432/x", "postgresql://shop:[redacted]@db:5432/x"),
         ("postgresql://db:5432/x?application_name=a@b", "postgresql://db:5432/x?application_name=a@b"),
