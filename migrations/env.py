@@ -3,16 +3,19 @@
 import pkgutil
 import re
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 
 from alembic import context
 from sqlmodel import SQLModel
 
 import greenroom_server
 
-for area in pkgutil.iter_modules(greenroom_server.__path__, "greenroom_server."):
-    if area.ispkg and find_spec(f"{area.name}.tables") is not None:
-        import_module(f"{area.name}.tables")
+for area in pkgutil.iter_modules(greenroom_server.__path__):
+    if area.ispkg:
+        folder = Path(greenroom_server.__path__[0]) / area.name
+        for module in pkgutil.iter_modules([str(folder)], f"greenroom_server.{area.name}."):
+            if module.name.rpartition(".")[2].startswith("tables"):
+                import_module(module.name)
 
 
 def _is_ours(name: str | None, kind: str, _: object) -> bool:

@@ -39,6 +39,9 @@ from greenroom_server.installation import Opened, open_installation, save_direct
 from greenroom_server.observability.logs import AccessLog
 from greenroom_server.observability.metrics import Metrics
 from greenroom_server.observability.tracing import Tracing
+from greenroom_server.releases.routes_builds import ROUTES as BUILD_ROUTES
+from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
+from greenroom_server.releases.routes_services import ROUTES as SERVICE_ROUTES
 from greenroom_server.settings import Settings
 from greenroom_server.web.health import Check, Readiness, Scrape, health_routes
 from greenroom_server.web.kit import WebKit
@@ -84,6 +87,9 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk)
         *PROJECT_ROUTES,
         *FLAG_ROUTES,
         *SEGMENT_ROUTES,
+        *SERVICE_ROUTES,
+        *BUILD_ROUTES,
+        *FACT_ROUTES,
         *AUDIT_ROUTES,
         *webhook_routes(desk),
         *EXPOSURE_ROUTES,

@@ -17,18 +17,27 @@ from greenroom_server.access.permissions import PERMISSIONS, SDK_KINDS
 from greenroom_server.access.secrets import mint
 from greenroom_server.app import Server
 from greenroom_server.delivery.hot_paths import STREAM_TOKEN
+from greenroom_server.releases.nouns import NOUNS
+from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
 from greenroom_server.web.routing import PUBLIC, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # Off everywhere, so that archiving it starts and ends nothing.
 DARK_FLAG: Final = "still-dark"
+DIGEST: Final = "sha256:" + "a" * 64
+COMMIT: Final = "b" * 40
 PLACE: Final = {
     "project": "shop",
     "environment": "staging",
     "flag": DARK_FLAG,
     "segment": "staff",
     "key": "gift-cards",
+    "service": "web",
+    "digest": DIGEST,
+    "story": "SHOP-117",
+    "person": "bo@shop.example",
+    "producer": "ci",
     "webhook": "alerts",
     "delivery": DEAD_DELIVERY,
 }
@@ -44,6 +53,64 @@ BODIES: Final[dict[str, Any]] = {
     "evaluate_flag": {"context": {"targetingKey": "user-1"}},
     "evaluate_flags": {"context": {"targetingKey": "user-1"}},
 }
+RELEASE_BODIES: Final[dict[str, Any]] = {
+    "create_service": {"key": "another", "name": "Another"},
+    "put_mode": {"mode": "hold"},
+    "put_story": {"title": "Another"},
+    "reopen_story": {},
+    "put_person": {},
+    "put_producer": {},
+    "put_release_settings": {},
+    "register_build": {"digests": ["sha256:" + "c" * 64], "commit": COMMIT},
+    "declare_digest": {"digest": "sha256:" + "d" * 64},
+    "start_deployment": {"digest": DIGEST, "environment": "development"},
+    "finish_deployment": {},
+    "fail_deployment": {},
+    "make_live": {},
+    "add_evidence": {
+        "kind": "test.unit",
+        "subject": {"digest": DIGEST},
+        "outcome": "pass",
+        "run": {"id": "2"},
+        "finished_at": "2026-01-01T00:00:00Z",
+    },
+    "revoke_evidence": {"reason": "wrong"},
+    "create_parity": {"environment": "development", "of": "development"},
+    "create_provenance": {"digest": DIGEST, "builder": "ci://main"},
+    "create_demo": {"stories": ["SHOP-117"], "environment": "development"},
+    "create_obstacle": {"environment": "development", "text": "in the way"},
+    "create_incident": {"environment": "development", "text": "on fire"},
+    "create_approval": {"verdict": "approve", "action": "deploy", "environment": "development", "digest": DIGEST},
+    "create_veto": {"environment": "development", "reason": "no"},
+    "create_waiver": {
+        "rule": "soak",
+        "environment": "development",
+        "service": "web",
+        "until": "2999-01-01T00:00:00Z",
+        "reason": "it is urgent",
+    },
+    "accept_demo": {"role": "product"},
+    **{
+        name: {"reason": "over"}
+        for name in (
+            *("revoke_parity", "revoke_demo", "close_obstacle", "resolve_incident"),
+            *("withdraw_approval", "withdraw_veto", "withdraw_waiver"),
+        )
+    },
+}
+ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES}
+# Somebody's word: a token that names nobody, as all of these, has none to give. Another's is not theirs to take back.
+SOMEBODYS: Final = {
+    "create_approval",
+    "create_veto",
+    "create_waiver",
+    "accept_demo",
+    "withdraw_approval",
+    "withdraw_veto",
+}
+PLURALS: Final = {noun.plural: noun.kind for noun in NOUNS}
+ADDING: Final = [route for route in FACT_ROUTES if route.method == "POST" and route.path.rpartition("/")[2] in PLURALS]
+IDS: Final[dict[str, str]] = {}
 FALLEN: Final = {"no token", "garbage", "never made", "revoked", "expired"}
 # Beside permission and place, these look at whether the token has limits at all.
 UNLIMITED_ONLY: Final = {"list_tokens", "create_token", "read_token", "revoke_token"}
@@ -61,8 +128,31 @@ async def with_dark_flag(shared_server: Server, shared_url: str, example: Exampl
         made = await admin.post("/api/v1/projects/shop/flags", json=flag)
         assert made.status_code == 201
         assert (await admin.post("/api/v1/projects/shop/webhooks", json=WEBHOOK)).status_code == 201
+        IDS.update(await facts_of(admin))
     await put_dead_delivery(shared_url, "alerts")
     yield shared_server
+
+
+async def facts_of(admin: ContractClient) -> dict[str, str]:
+    """One of each fact, said by somebody, in the environment `development`; their ids by the names of parameters."""
+    shop = "/api/v1/projects/shop"
+    wanted = {"name": "ada", "kind": "admin", "person": "ada@shop.example", "roles": ["product"]}
+    ada = admin.bearing((await admin.post("/api/v1/tokens", json=wanted)).json()["token"])
+    steps = [
+        ("POST", "services", {"key": "web", "name": "Web"}),
+        ("PUT", "stories/SHOP-117", {}),
+        ("POST", "services/web/builds", {"digests": [DIGEST], "commit": COMMIT}),
+        ("POST", "services/web/deployments", RELEASE_BODIES["start_deployment"]),
+        ("POST", "evidence", {**RELEASE_BODIES["add_evidence"], "environment": "development"}),
+        *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
+    ]
+    ids = {}
+    for method, path, body in steps:
+        reply = await ada.request(method, f"{shop}/{path}", json=body)
+        assert reply.is_success, reply.text
+        kind = {"services/web/deployments": "deployment", "evidence": "evidence"}.get(path, PLURALS.get(path, ""))
+        ids[kind] = reply.json().get("id") or reply.json().get("items", [{}])[0].get("id", "")
+    return ids
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
@@ -92,6 +182,15 @@ def verdict(route: Any, credential: str) -> int:
     for limits, name in ((token.projects, "project"), (token.environments, "environment")):
         if limits is not None and f"{{{name}}}" in route.path and PLACE[name] not in limits:
             return 404
+    return verdict_of_the_verb(route, token)
+
+
+def verdict_of_the_verb(route: Any, token: Any) -> int:
+    """What verbs look at beside permission and place."""
+    if token.environments and "development" not in token.environments and IDS.keys() & parameters_of(route):
+        return 404
+    if route.operation_id in SOMEBODYS:
+        return 403
     if route.operation_id in UNLIMITED_ONLY and (token.projects or token.environments):
         return 403
     if route.operation_id in ALL_ENVIRONMENTS_ONLY and token.environments:
@@ -99,6 +198,11 @@ def verdict(route: Any, credential: str) -> int:
     if route.operation_id == "create_project" and token.projects:
         return 403
     return LET_IN
+
+
+def parameters_of(route: Any) -> set[str]:
+    """The names of the path's parameters."""
+    return {part[1:-1] for part in template_of(route).split("/") if part[:1] == "{"}
 
 
 def text_of(credential: str, example: Example) -> str | None:
@@ -112,7 +216,7 @@ def text_of(credential: str, example: Example) -> str | None:
 
 def request_of(route: Any, example: Example) -> dict[str, Any]:
     """A request that gets as far as its verb and changes nothing."""
-    path = template_of(route).format(**PLACE, token=example.token_ids["pipeline"])
+    path = template_of(route).format(**PLACE, **IDS, token=example.token_ids["pipeline"])
     request: dict[str, Any] = {"method": route.method, "url": path, "params": {}, "headers": {}}
     if isinstance(route, Route):
         if route.writes:
@@ -125,8 +229,8 @@ def request_of(route: Any, example: Example) -> dict[str, Any]:
         request["method"] = "HEAD"  # the head of a stream, not the stream
     if route.operation_id == "compare_environments":
         request["params"]["from"] = PLACE["environment"]
-    if route.operation_id in BODIES:
-        request["json"] = BODIES[route.operation_id]
+    if route.operation_id in ALL_BODIES:
+        request["json"] = ALL_BODIES[route.operation_id]
     return request
 
 

@@ -152,6 +152,8 @@ def principal_of(row: TokenRow) -> Principal:
         project_key=row.project_key,
         environment_key=row.environment_key,
         expires_at=row.expires_at,
+        person=row.person,
+        roles=frozenset(row.roles or ()),
     )
 
 
@@ -170,6 +172,8 @@ def _principal_to_json(found: Principal) -> dict[str, Any]:
         "project_key": found.project_key,
         "environment_key": found.environment_key,
         "expires_at": None if found.expires_at is None else found.expires_at.isoformat(),
+        "person": found.person,
+        "roles": sorted(found.roles),
     }
 
 
@@ -185,4 +189,6 @@ def _principal_from_json(item: Mapping[str, Any]) -> Principal:
         project_key=item["project_key"],
         environment_key=item["environment_key"],
         expires_at=None if item["expires_at"] is None else datetime.fromisoformat(item["expires_at"]),
+        person=item.get("person"),  # copies of the version before have neither
+        roles=frozenset(item.get("roles", ())),
     )

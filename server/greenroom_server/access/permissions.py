@@ -8,11 +8,23 @@ production served what is about people: `exposures.read` shows it, there only to
 
 from typing import Final
 
-READ: Final = frozenset({"self.read", "projects.read", "flags.read"})
-AUTHOR: Final = READ | {"flags.write", "configurations.write", "segments.write", "audit.read", "exposures.read"}
+READ: Final = frozenset({"self.read", "projects.read", "flags.read", "releases.read"})
+AUTHOR: Final = READ | {
+    "flags.write",
+    "configurations.write",
+    "segments.write",
+    "audit.read",
+    "exposures.read",
+    "services.write",
+    "stories.write",
+    "facts.write",
+}
+# The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.
+JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke"})
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "admin": AUTHOR
+    | JUDGE
     | {
         "flags.delete",
         "production.write",
@@ -26,11 +38,14 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "exposures.erase",
         "webhooks.read",
         "webhooks.write",
+        "people.write",
+        "producers.write",
     },
-    "manager": AUTHOR | {"production.write", "production.subjects"},
+    "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},
-    "pipeline": READ | {"metrics.read"},
+    "pipeline": READ | {"metrics.read", "facts.write"},
     "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),
     "client": frozenset({"self.read", "evaluate", "exposures.write"}),
 }
 SDK_KINDS: Final = frozenset({"server", "client"})
+MACHINE_KINDS: Final = SDK_KINDS | {"pipeline"}

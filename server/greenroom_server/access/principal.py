@@ -12,7 +12,8 @@ class Principal:
     """The holder of a token, as the rest of the server sees it.
 
     `projects` and `environments` are the keys to which the token is limited, None for no limit. SDK keys belong to one
-    environment and carry its id and keys.
+    environment and carry its id and keys. `person` is who holds the token, in small letters (None: nobody in
+    particular), and `roles` are those that an administrator gave them for release policies.
     """
 
     token_id: UUID
@@ -25,6 +26,8 @@ class Principal:
     project_key: str | None = None
     environment_key: str | None = None
     expires_at: datetime | None = None
+    person: str | None = None
+    roles: frozenset[str] = frozenset()
 
     @property
     def actor(self) -> str:

@@ -50,6 +50,8 @@ async def read_whoami(call: Call) -> Reply:
             "environments": None if principal.environments is None else sorted(principal.environments),
             "project": principal.project_key,
             "environment": principal.environment_key,
+            "person": principal.person,
+            "roles": sorted(principal.roles),
             "expires_at": principal.expires_at,
         }
     )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from greenroom_server.access import secrets
 from greenroom_server.access.directory import TokenDirectory
-from greenroom_server.access.permissions import SDK_KINDS
+from greenroom_server.access.permissions import MACHINE_KINDS, SDK_KINDS
 from greenroom_server.access.principal import Principal
 from greenroom_server.access.tables import InstallationRow, TokenRow
 from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn, TokenOut
@@ -185,6 +185,10 @@ def _check(wanted: TokenIn, now: datetime) -> None:
     errors += [FieldError(f"/{name}", why) for name in refused if getattr(wanted, name) is not None]
     if wanted.kind == "admin" and wanted.environments is not None:
         errors.append(FieldError("/environments", "an administrator is not limited to environments"))
+    if wanted.kind in MACHINE_KINDS and (wanted.person is not None or wanted.roles):
+        errors.append(FieldError("/person", f"a `{wanted.kind}` token is a machine's: it stands for no person"))
+    if wanted.roles and wanted.person is None:
+        errors.append(FieldError("/roles", "roles are somebody's: name the `person`"))
     if wanted.expires_at is not None and wanted.expires_at <= now:
         errors.append(FieldError("/expires_at", "it lies in the past"))
     if errors:
@@ -206,6 +210,8 @@ async def _add_token(
         environment_id=environment_id,
         project_key=wanted.project,
         environment_key=wanted.environment,
+        person=wanted.person,
+        roles=wanted.roles,
         created_at=now,
         created_by=actor,
         expires_at=wanted.expires_at,
@@ -219,6 +225,8 @@ async def _add_token(
 
 def _added(row: TokenRow) -> dict[str, Any]:
     shown = {"name": row.name, "kind": row.kind, "projects": row.projects, "environments": row.environments}
+    if row.person is not None:
+        shown |= {"person": row.person, "roles": row.roles}
     if row.project_key is not None:
         shown |= {"project": row.project_key, "environment": row.environment_key}
     return {"op": "add", "path": "", "to": shown}
@@ -270,6 +278,7 @@ def _out(row: TokenRow, now: datetime) -> TokenOut:
     return TokenOut.model_validate(
         {
             **row.model_dump(exclude={"secret_hash", "environment_id", "project_key", "environment_key"}),
+            "roles": row.roles or [],
             "project": row.project_key,
             "environment": row.environment_key,
             "state": state,

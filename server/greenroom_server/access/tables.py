@@ -29,6 +29,7 @@ class TokenRow(SQLModel, table=True):
     """A credential; only the SHA-256 of its text is kept.
 
     `environment_id` and the two keys are set for SDK keys only; keys of projects and environments never change.
+    `person` is who holds it, in small letters, and `roles` are those that they have in release policies.
     """
 
     __tablename__ = "token"
@@ -43,6 +44,8 @@ class TokenRow(SQLModel, table=True):
     environment_id: UUID | None = Field(default=None, index=True)
     project_key: str | None = Field(default=None, sa_column=Column(Text))
     environment_key: str | None = Field(default=None, sa_column=Column(Text))
+    person: str | None = Field(default=None, sa_column=Column(Text))
+    roles: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     created_by: str = Field(sa_column=Column(Text, nullable=False))
     expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))

@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from greenroom_server.access.secrets import Kind
 from greenroom_server.web.times import Moment
 
+# An e-mail address, or whatever commits and accounts call somebody; small letters, so that it can stand in a path.
+Person = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+@-]{0,199}$")]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 
 
@@ -24,7 +26,10 @@ class SetupIn(_Closed):
 
 
 class TokenIn(_Closed):
-    """A token to be made. `project` and `environment` are for SDK keys, `projects` and `environments` for people."""
+    """A token to be made. `project` and `environment` are for SDK keys, `projects` and `environments` for people.
+
+    `person` says who holds it, and `roles` what they are in release policies; machines have neither.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     kind: Kind
@@ -32,6 +37,8 @@ class TokenIn(_Closed):
     environments: list[Key] | None = Field(default=None, min_length=1, max_length=100)
     project: Key | None = None
     environment: Key | None = None
+    person: Person | None = None
+    roles: list[Key] = Field(default=[], max_length=20)
     expires_at: Moment | None = None
 
 
@@ -47,6 +54,8 @@ class TokenOut(_Closed):
     environments: list[str] | None
     project: str | None
     environment: str | None
+    person: str | None
+    roles: list[str]
     created_at: datetime
     created_by: str
     expires_at: datetime | None
@@ -71,4 +80,6 @@ class WhoamiOut(_Closed):
     environments: list[str] | None
     project: str | None
     environment: str | None
+    person: str | None
+    roles: list[str]
     expires_at: datetime | None

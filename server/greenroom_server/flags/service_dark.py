@@ -1,14 +1,16 @@
-"""Which flags are dark where, for those who watch that they stay so."""
+"""Which flags are dark where, for those who watch that they stay so, and for those who decide on releases."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from greenroom_server.flags.service_scope import column
+from greenroom_server.flags.standing import is_dark
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow
 
 
@@ -48,6 +50,53 @@ async def dark_flags(
         )
     )
     return [DarkFlag(*row) for row in await session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a flag stands in one environment; `stories` are those that it hides, `revision` when that last changed."""
+
+    flag: str
+    stories: tuple[str, ...]
+    is_dark: bool
+    revision: int
+
+
+async def standings(
+    session: AsyncSession,
+    place: tuple[UUID, str],
+    keys: Collection[str],
+    stories: Collection[str],
+    internal_segment: str | None,
+) -> list[Standing]:
+    """How these flags, and those that hide one of these stories, stand in a place (project id, environment key).
+
+    Archived flags are not served, so nobody knows what their code does: they are not there.
+    """
+    project_id, environment = place
+    query = (
+        select(FlagRow, ConfigurationRow)
+        .join(ConfigurationRow, col(ConfigurationRow.flag_id) == col(FlagRow.id))
+        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
+        .where(
+            col(FlagRow.project_id) == project_id,
+            col(EnvironmentRow.key) == environment,
+            col(FlagRow.archived_at).is_(None),
+            or_(col(FlagRow.key).in_(list(keys)), column(FlagRow, "stories").overlap(list(stories))),
+        )
+        .order_by(col(FlagRow.key))
+    )
+    return [
+        Standing(flag.key, tuple(flag.stories), is_dark(row, internal_segment), row.served_revision)
+        for flag, row in await session.execute(query)
+    ]
+
+
+async def stories_of(session: AsyncSession, project_id: UUID, flag: str) -> list[str]:
+    """The stories that a flag names; none if there is no such flag."""
+    query = select(FlagRow).where(col(FlagRow.project_id) == project_id, col(FlagRow.key) == flag)
+    row = (await session.scalars(query)).one_or_none()
+    return [] if row is None else list(row.stories)
 
 
 async def live_keys(session: AsyncSession, project_id: UUID) -> list[str]:

@@ -61,15 +61,32 @@ def reach_of(row: Configuration) -> Reach:
     return "some" if row.off_variant in served or row.prerequisites else "all"
 
 
-def _variants_served(row: Configuration) -> set[str]:
+def is_dark(row: Configuration, internal_segment: str | None = None) -> bool:
+    """Whether nobody outside the internal segment can get anything but the dark variant, by any rule or fallthrough.
+
+    Prerequisites only ever give the dark variant to more people, so they change nothing.
+    """
+    return not row.enabled or _variants_served(row, internal_segment) <= {row.off_variant}
+
+
+def _variants_served(row: Configuration, internal_segment: str | None = None) -> set[str]:
     served: set[str] = set()
     for rule in row.rules:
-        if _takes_nobody(rule):
+        if _takes_nobody(rule) or _is_within(rule.get("when"), internal_segment):
             continue
         served |= _variants_of(rule["serve"])
         if _takes_everybody(rule):
             return served
     return served | _variants_of(row.fallthrough)
+
+
+def _is_within(condition: Any, segment: str | None) -> bool:
+    """Whether only members of the segment can meet the condition."""
+    if segment is None or not isinstance(condition, Mapping):
+        return False
+    if "all" in condition:
+        return any(_is_within(part, segment) for part in condition["all"])
+    return bool(condition.get("segment") == segment)
 
 
 def _takes_nobody(rule: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from greenroom_server.web.kit import Caller, WebKit
 from greenroom_server.web.problems import problem_of, status_of
 from greenroom_server.web.reply import Encoded
 from greenroom_server.web.route import Route
-from greenroom_server.web.scope import KEY_PATTERN, credential_of, mark_operation, request_id_of
+from greenroom_server.web.scope import KEY_PATTERN, OTHER_PATTERNS, credential_of, mark_operation, request_id_of
 
 log: Final = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Endpoint:
     async def _open(self, request: Request) -> Call:
         route, scope = self._route, request.scope
         params = {name: str(value) for name, value in request.path_params.items()}
-        if not all(KEY_PATTERN.fullmatch(value) for value in params.values()):
+        if not all(OTHER_PATTERNS.get(name, KEY_PATTERN).fullmatch(value) for name, value in params.items()):
             raise NotFound
         principal = await self._authorize(scope, params)
         query = _query_of(scope, route.query_parameters)

@@ -27,7 +27,8 @@ class Route:
 
     `writes` opens a writing transaction for the handler and understands `?dry_run=true`; `store="read"` opens a reading
     one. `query` names the parameters that are understood, all others are refused. `idempotent` honours
-    `Idempotency-Key`. Path parameters are keys; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
+    `Idempotency-Key`. Path parameters are keys,
+    save those that `scope.OTHER_PATTERNS` names; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
     packed, as `Content-Encoding: gzip` says; unpacking it within limits is the handler's.
     """
 

@@ -11,6 +11,12 @@ from starlette.types import Scope
 from greenroom_server.errors import Unauthenticated
 
 KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+# Path parameters that are no keys of ours, by their names.
+OTHER_PATTERNS: Final = {
+    "digest": re.compile(r"sha256:[0-9a-f]{64}"),
+    "story": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
+    "person": re.compile(r"[a-z0-9][a-z0-9._+@-]{0,199}"),
+}
 
 _UNSAFE_IN_PATH: Final = re.compile(
     rb"//|/\.{1,2}(?:/|$)"  # what some proxy would collapse

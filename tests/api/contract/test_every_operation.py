@@ -90,6 +90,40 @@ LIFE: list[Step] = [
 ]
 
 
+PLACE = {
+    "project": "shop",
+    "service": "checkout",
+    "environment": "production",
+    "story": "SHOP-117",
+    "person": "bo@shop.example",
+    "producer": "ci",
+}
+STAGED = {"digest": "sha256:" + "1" * 64, "environment": "staging"}
+ENDS = (
+    ("parity", "parities", "revoke"),
+    ("demo", "demos", "revoke"),
+    ("obstacle", "obstacles", "close"),
+    ("incident", "incidents", "resolve"),
+    ("approval", "approvals", "withdraw"),
+    ("veto", "vetoes", "withdraw"),
+    ("waiver", "waivers", "withdraw"),
+)
+RELEASES = (
+    *("create_service", "list_services", "read_service", "update_service", "put_mode", "read_mode"),
+    *("put_person", "list_people", "put_producer", "list_producers", "put_release_settings", "read_release_settings"),
+    *("put_story", "read_story", "list_stories", "reopen_story"),
+    *("register_build", "declare_digest", "read_registered_build", "list_registered_builds"),
+    *("start_deployment", "finish_deployment", "make_live", "read_deployment", "list_deployments"),
+    *("add_evidence", "read_evidence", "list_evidence", "revoke_evidence"),
+    *("create_provenance", "list_provenances"),
+    *(
+        name
+        for kind, plural, end in ENDS
+        for name in (f"create_{kind}", f"list_{plural}", *(["accept_demo"] if kind == "demo" else []), f"{end}_{kind}")
+    ),
+)
+
+
 @pytest.mark.asyncio
 async def test_every_operation_answers_as_documented(
     admin: ContractClient, tokens: dict[str, str], example_url: str
@@ -104,6 +138,7 @@ async def test_every_operation_answers_as_documented(
         await seen.step(admin, method, url, body)
     await _webhooks(seen, admin, example_url)
     await _tokens_and_import(seen, admin)
+    await _releases(seen, admin, tokens)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
@@ -141,6 +176,34 @@ async def _tokens_and_import(seen: "Seen", admin: ContractClient) -> None:
     document["flags"][0]["description"] = "changed"
     await seen.step(admin, "POST", "/api/v1/import", document, dry_run=True)
     await seen.step(admin, "POST", "/api/v1/import", document)
+
+
+async def _releases(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:
+    """The examples of openapi.yaml, in the order of a build's life, each tried first as a dry run."""
+    wanted = {"name": "Ada", "kind": "admin", "person": "ada@shop.example", "roles": ["product"]}
+    ada = admin.bearing((await seen.step(admin, "POST", "/api/v1/tokens", wanted))["token"])
+    ids: dict[str, str] = {"digest": "sha256:" + "0" * 64}
+    for operation_id in RELEASES:
+        operation = next(one for one in the_contract().operations if one.id == operation_id)
+        path = operation.path.format(**{**ids, **PLACE})
+        body = None
+        if operation.request_body is not None:
+            body = operation.request_body["content"]["application/json"]["example"]
+            if isinstance(body, dict) and "at" in body:
+                body = {**body, "at": "2026-01-01T00:00:00Z"}
+            if isinstance(body, dict) and "until" in body:
+                body = {**body, "until": "2999-01-01T00:00:00Z"}
+            if operation_id == "register_build":
+                ids["digest"] = body["digests"][0]
+            await seen.step(ada, operation.method, path, body, dry_run=True)
+        made = await seen.step(ada, operation.method, path, body)
+        if operation_id == "add_evidence":
+            ids["evidence"] = made["items"][0]["id"]
+        elif operation_id.startswith(("create_", "start_")):
+            ids[operation_id.partition("_")[2]] = made.get("id", "")
+        if operation_id == "finish_deployment":
+            again = await seen.step(ada, "POST", f"{SHOP}/services/checkout/deployments", STAGED)
+            await seen.step(ada, "POST", f"{SHOP}/deployments/{again['id']}/fail", {})
 
 
 async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:

@@ -14,6 +14,10 @@ from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
 from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
+from greenroom_server.releases import wire as releases
+from greenroom_server.releases import wire_builds as builds
+from greenroom_server.releases import wire_evidence as evidence
+from greenroom_server.releases import wire_facts as facts
 from greenroom_server.webhooks import wire as webhooks
 
 # Described by hand in openapi.yaml and named by the models with `WithJsonSchema`.
@@ -26,7 +30,7 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, exposures, flags, webhooks)
+        for module in (access, audit, exposures, flags, releases, builds, evidence, facts, webhooks)
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)

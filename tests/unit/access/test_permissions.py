@@ -1,9 +1,19 @@
 """What each kind of token may do, pinned: a change of this table is a decision."""
 
-from greenroom_server.access.permissions import PERMISSIONS
+from greenroom_server.access.permissions import MACHINE_KINDS, PERMISSIONS
 
-READ = {"self.read", "projects.read", "flags.read"}
-AUTHOR = READ | {"flags.write", "configurations.write", "segments.write", "audit.read", "exposures.read"}
+READ = {"self.read", "projects.read", "flags.read", "releases.read"}
+AUTHOR = READ | {
+    "flags.write",
+    "configurations.write",
+    "segments.write",
+    "audit.read",
+    "exposures.read",
+    "services.write",
+    "stories.write",
+    "facts.write",
+}
+JUDGE = {"judgements.write", "modes.write", "evidence.revoke"}
 
 
 def test_the_table() -> None:
@@ -18,13 +28,15 @@ def test_the_table() -> None:
         "exposures.erase",
         "webhooks.read",
         "webhooks.write",
+        "people.write",
+        "producers.write",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
-        "admin": AUTHOR | admin_only | {"flags.delete", "production.write", "production.subjects"},
-        "manager": AUTHOR | {"production.write", "production.subjects"},
+        "admin": AUTHOR | JUDGE | admin_only | {"flags.delete", "production.write", "production.subjects"},
+        "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
         "developer": AUTHOR | {"flags.delete"},
-        "pipeline": READ | {"metrics.read"},
+        "pipeline": READ | {"metrics.read", "facts.write"},
         "server": {"self.read", "evaluate", "snapshot.read", "exposures.write"},
         "client": {"self.read", "evaluate", "exposures.write"},
     }
@@ -38,3 +50,10 @@ def test_only_sdk_keys_evaluate() -> None:
 def test_browser_keys_never_read_snapshots() -> None:
     """A snapshot holds every rule and segment."""
     assert "snapshot.read" not in PERMISSIONS["client"]
+
+
+def test_machines_report_and_do_not_judge() -> None:
+    """A pipeline's token says what it found; the word of the business on a release is a person's."""
+    assert "facts.write" in PERMISSIONS["pipeline"]
+    for kind in MACHINE_KINDS:
+        assert not PERMISSIONS[kind] & (JUDGE | {"people.write", "producers.write", "stories.write"})

@@ -1,0 +1,196 @@
+"""The facts that bear on one request, as the decision core takes them.
+
+In a reading transaction (`database.reading`) all statements see one state. In a writing one, lock the ledger first
+(`service_scope.open_ledger`): then no fact can be added between them, and `Snapshot.seq` is the newest.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from greenroom_server.flags.service_dark import standings, stories_of
+from greenroom_server.flags.service_scope import environments_of, get_project
+from greenroom_server.flags.work import Work
+from greenroom_server.policy import facts
+from greenroom_server.releases import snapshot_queries as queries
+from greenroom_server.releases import snapshot_rows as rows
+from greenroom_server.releases.lineage import Lineage, commits_in
+from greenroom_server.releases.service_scope import Place, get_service
+
+
+@dataclass(slots=True)
+class _Loading:
+    """What is known so far."""
+
+    work: Work
+    place: Place
+    service_id: UUID
+    request: facts.Request
+    builds: dict[UUID, Any] = field(default_factory=dict)
+    parents: dict[UUID, UUID | None] = field(default_factory=dict)
+    commits: dict[UUID, list[facts.Commit]] = field(default_factory=dict)
+
+    async def run(self, query: Any, **values: Any) -> Sequence[Any]:
+        return (await self.work.session.execute(query, values)).all()
+
+
+async def load_snapshot(work: Work, project_key: str, request: facts.Request) -> facts.Snapshot:
+    """The snapshot for `request`; what later areas know (permits, break-glass, health) is left empty.
+
+    Raises `NotFound` for an unknown project or service. An unknown digest, environment or flag is not there, and the
+    core says what that means.
+    """
+    project = await get_project(work.session, project_key)
+    environments = await environments_of(work.session, project)
+    place = Place(project.id, project.key)
+    service = await get_service(work, place, request.service)
+    loading = _Loading(work, place, service.id, request)
+    await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
+    lineage = await _load_commits(loading)
+    found = await _load_facts(loading, await _stories_asked_about(loading, lineage))
+    await _load_builds_shown(loading, found)
+    await _load_latest_commits(loading, found)
+    flags, hidden = await _load_flags(loading, found)
+    deployments = tuple(rows.deployments_of(service.key, found.deployments))
+    return facts.Snapshot(
+        project=project.key,
+        service=service.key,
+        seq=found.seq,
+        mode=found.mode or "delivery",
+        builds=_builds_of(loading),
+        stories=tuple(_story(story, hidden) for story in found.stories),
+        environments=tuple(_environment(one, deployments) for one in environments),
+        deployments=deployments,
+        evidence=tuple(rows.evidence_of(row) for row in found.evidence),
+        flags=flags,
+        aliases={alias: person for person, aliases, _ in found.people for alias in aliases},
+        inactive_people=frozenset(person for person, _, is_active in found.people if not is_active),
+        **rows.said(found.facts),
+    )
+
+
+async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_running: bool) -> None:
+    values = {"service_id": loading.service_id, "digests": list(digests), "with_running": with_running}
+    found = await loading.run(queries.BUILDS, **values)
+    loading.builds |= {row.id: row for row in found}
+    new = [row.id for row in found if row.id not in loading.parents]
+    if new:
+        walked = await loading.run(queries.ANCESTORS, builds=new, most=queries.MAX_ANCESTORS)
+        loading.parents |= {row.id: row.parent_id for row in walked}
+
+
+async def _load_commits(loading: _Loading) -> Lineage:
+    """The commits by which the builds differ, and the builds' own."""
+    lineage = Lineage(loading.parents)
+    differing = lineage.differing(list(loading.builds))
+    await _take_commits(loading, differing, {row.commit for row in loading.builds.values()})
+    return lineage
+
+
+async def _take_commits(loading: _Loading, differing: Sequence[UUID], named: Iterable[str]) -> None:
+    values = {"service_id": loading.service_id, "differing": list(differing), "commits": sorted(named)}
+    for row in await loading.run(queries.COMMITS, **values):
+        commit = facts.Commit(row.commit, tuple(row.authors), tuple(row.stories))
+        if commit not in loading.commits.setdefault(row.build_id, []):
+            loading.commits[row.build_id].append(commit)
+
+
+async def _stories_asked_about(loading: _Loading, lineage: Lineage) -> set[str]:
+    keys = {story for build in loading.commits.values() for commit in build for story in commit.stories}
+    keys |= {story for row in loading.builds.values() for story in row.stories}
+    if loading.request.flag is not None:
+        keys |= set(await stories_of(loading.work.session, loading.place.project_id, loading.request.flag))
+    return keys
+
+
+async def _load_facts(loading: _Loading, stories: set[str]) -> Any:
+    request = loading.request
+    asked = [row for row in loading.builds.values() if request.digest is None or request.digest in row.digests]
+    values = {
+        "project_id": loading.place.project_id,
+        "service_id": loading.service_id,
+        "service": request.service,
+        "environment": request.environment,
+        "flag": request.flag,
+        "stories": sorted(stories),
+        "digests": sorted({digest for row in asked for digest in row.digests} | {request.digest or ""}),
+        "all_digests": sorted({digest for row in loading.builds.values() for digest in row.digests}),
+        "commits": sorted({row.commit for row in asked}),
+    }
+    (found,) = await loading.run(queries.FACTS, **values)
+    return found
+
+
+async def _load_builds_shown(loading: _Loading, found: Any) -> None:
+    """The builds that ran while something was shown: a demo counts for what really ran."""
+    known = {digest for row in loading.builds.values() for digest in row.digests}
+    shown = [
+        deployment["digest"]
+        for deployment in found.deployments
+        if deployment["digest"] not in known and any(_ran_at(deployment, fact) for fact in found.facts)
+    ]
+    if shown:
+        await _load_builds(loading, shown, with_running=False)
+
+
+def _ran_at(deployment: Mapping[str, Any], fact: Mapping[str, Any]) -> bool:
+    if fact["kind"] != "demo" or deployment["environment"] != fact["environment"] or deployment["deployed_at"] is None:
+        return False
+    removed_at = deployment["removed_at"]
+    return deployment["deployed_at"] <= fact["at"] and (removed_at is None or removed_at > fact["at"])
+
+
+async def _load_latest_commits(loading: _Loading, found: Any) -> None:
+    """Who asks whether a build contains a story's newest commit must find it, also among what all builds contain."""
+    known = {commit.id for build in loading.commits.values() for commit in build}
+    latest = {commit for _, _, _, commit in found.stories if commit is not None}
+    missing = (latest | {row.commit for row in loading.builds.values()}) - known
+    if missing:
+        await _take_commits(loading, [], missing)
+
+
+async def _load_flags(loading: _Loading, found: Any) -> tuple[tuple[facts.FlagState, ...], dict[str, set[str]]]:
+    """The flags' states, and the flags that hide each story by the flags' own account."""
+    keys = {flag for _, flags, _, _ in found.stories for flag in flags}
+    if loading.request.flag is not None:
+        keys.add(loading.request.flag)
+    stories = [key for key, *_ in found.stories]
+    if not keys and not stories:
+        return (), {}
+    environment = loading.request.environment
+    place = (loading.place.project_id, environment)
+    known = await standings(loading.work.session, place, keys, stories, found.internal_segment)
+    hidden: dict[str, set[str]] = {}
+    for one in known:
+        for story in one.stories:
+            hidden.setdefault(story, set()).add(one.flag)
+    return tuple(facts.FlagState(one.flag, environment, one.is_dark, one.revision) for one in known), hidden
+
+
+def _builds_of(loading: _Loading) -> tuple[facts.Build, ...]:
+    lineage = Lineage(loading.parents)
+    return tuple(
+        facts.Build(
+            id=str(row.id),
+            service=loading.request.service,
+            digests=tuple(row.digests),
+            commit=row.commit,
+            seq=row.seq,
+            registered_at=row.registered_at,
+            commits=commits_in(lineage, row.id, loading.commits),
+            stories=tuple(row.stories),
+            triggered_by=row.triggered_by,
+        )
+        for row in sorted(loading.builds.values(), key=lambda row: int(row.seq))
+    )
+
+
+def _story(story: Sequence[Any], hidden: Mapping[str, set[str]]) -> facts.Story:
+    key, flags, reopened_at, latest = story
+    return facts.Story(key, tuple(sorted({*flags, *hidden.get(key, ())})), latest, reopened_at)
+
+
+def _environment(row: Any, deployments: Sequence[facts.Deployment]) -> facts.Environment:
+    slots = {one.slot for one in deployments if one.environment == row.key and one.slot is not None}
+    return facts.Environment(row.key, row.position, row.tier, row.production_like, tuple(sorted(slots)))
