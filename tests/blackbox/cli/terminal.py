@@ -98,7 +98,7 @@ class Terminal:
             stderr=theirs,
             env=self._environment | {"TERM": "dumb", "COLUMNS": "200"},
             cwd=self.folder,
-            start_new_session=True,
+            preexec_fn=lambda: os.login_tty(0),  # so that Ctrl-C reaches the process
         )
         os.close(theirs)
         written, waiting = "", dict(answers)

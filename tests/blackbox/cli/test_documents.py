@@ -1,6 +1,9 @@
 """A project as one file, there and back."""
 
-from tests.blackbox.cli.terminal import Terminal
+import json
+from pathlib import Path
+
+from tests.blackbox.cli.terminal import Inside, Terminal
 
 
 def test_what_is_exported_can_be_applied(admin: Terminal) -> None:
@@ -12,30 +15,30 @@ def test_what_is_exported_can_be_applied(admin: Terminal) -> None:
     assert admin.json("apply", "--file", "-", "--check", stdin=text)["changes"] == []
 
 
-def test_drift_has_an_exit_code_of_its_own(admin: Terminal) -> None:
+def test_drift_has_an_exit_code_of_its_own(inside: Inside, tmp_path: Path) -> None:
     """`--check` ends with 5 and names the difference; applying the file undoes it."""
-    admin.run("export", "--output", "shop.yaml").expect(0)
-    admin.run("flags", "disable", "recommendations", "-e", "production", "--yes").expect(0)
+    file = str(tmp_path / "shop.yaml")
+    inside.run("export", "--output", file).expect(0)
+    inside.run("flags", "disable", "recommendations", "-e", "production", "--yes").expect(0)
 
-    drifted = admin.run("apply", "--file", "shop.yaml", "--check").expect(5)
+    drifted = inside.run("apply", "--file", file, "--check").expect(5)
     assert "flags/recommendations/configurations/production/enabled: false → true" in drifted.out
-    admin.run("apply", "--file", "shop.yaml").expect(2)
-    admin.run("apply", "--file", "shop.yaml", "--yes").expect(0)
-    admin.run("apply", "--file", "shop.yaml", "--check").expect(0)
+    inside.run("apply", "--file", file).expect(2)
+    inside.run("apply", "--file", file, "--yes").expect(0)
+    inside.run("apply", "--file", file, "--check").expect(0)
 
 
-def test_a_wrong_document_is_refused_by_name(admin: Terminal) -> None:
+def test_a_wrong_document_is_refused_by_name(inside: Inside) -> None:
     """The error points into the document, and nothing changes."""
-    document = admin.json("export")
+    document = inside.json("export")
     document["flags"][0]["purpose"] = "fun"
-    file = admin.write("wrong.json", document)
 
-    refused = admin.run("import", "--file", str(file), "--yes").expect(1)
+    refused = inside.run("import", "--file", "-", "--yes", stdin=json.dumps(document)).expect(1)
     assert "/flags/0/purpose" in refused.err
     assert "400 invalid" in refused.err
 
 
-def test_a_file_that_is_not_there_is_a_matter_of_usage(admin: Terminal) -> None:
+def test_a_file_that_is_not_there_is_a_matter_of_usage(inside: Inside) -> None:
     """No request is made of what cannot be read or is empty."""
-    assert "cannot be read" in admin.run("apply", "--file", "nowhere.yaml").expect(2).err
-    assert "is empty" in admin.run("import", "--file", "-", stdin=" \n").expect(2).err
+    assert "cannot be read" in inside.run("apply", "--file", "nowhere.yaml").expect(2).err
+    assert "is empty" in inside.run("import", "--file", "-", stdin=" \n").expect(2).err

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.blackbox.cli.terminal import Terminal
+from tests.blackbox.cli.terminal import Inside, Terminal
 
 
 def test_the_list_has_a_column_for_each_environment(manager: Terminal) -> None:
@@ -64,47 +64,59 @@ def test_a_person_is_asked_and_may_refuse(admin: Terminal) -> None:
     assert "recommendations in production: off" in admin.converse(*command, answers={question: "y\n"}).expect(0).out
 
 
-def test_elsewhere_a_change_is_made_at_once(admin: Terminal) -> None:
+def test_elsewhere_a_change_is_made_at_once(inside: Inside) -> None:
     """Development is nobody's production: the difference is shown, and there is no question."""
-    done = admin.run("flags", "disable", "new-checkout", "-e", "development").expect(0)
+    done = inside.run("flags", "disable", "new-checkout", "-e", "development").expect(0)
 
     assert "enabled: true → false" in done.err
     assert done.out.startswith("new-checkout in development: off: everybody gets off\n")
 
 
-def test_a_dry_run_changes_nothing(admin: Terminal) -> None:
+def test_a_dry_run_changes_nothing(inside: Inside) -> None:
     """It gives the difference as a result."""
     command = ("flags", "enable", "express-delivery", "-e", "production", "--dry-run")
 
-    assert "enabled: false → true" in admin.run(*command).expect(0).out
-    assert admin.json(*command)["changes"] == [{"op": "replace", "path": "/enabled", "from": False, "to": True}]
-    assert admin.json("flags", "show", "express-delivery")["configurations"]["production"]["enabled"] is False
+    assert "enabled: false → true" in inside.run(*command).expect(0).out
+    assert inside.json(*command)["changes"] == [{"op": "replace", "path": "/enabled", "from": False, "to": True}]
+    assert inside.json("flags", "show", "express-delivery")["configurations"]["production"]["enabled"] is False
 
 
-def test_from_its_making_to_its_end(admin: Terminal) -> None:
-    """A flag is created, archived, restored, archived and deleted, and its key is gone for good."""
+def test_from_its_making_to_its_end(inside: Inside) -> None:
+    """A flag is created, changed, archived, restored, archived and deleted, and its key is gone for good."""
     variants = ("--variant", "free=0", "--variant", "full=4.9")
-    made = admin.json("flags", "create", "fee", "--purpose", "operational", "--type", "float", *variants)
+    made = inside.json("flags", "create", "fee", "--purpose", "operational", "--type", "float", *variants)
     assert made["variants"] == {"free": 0.0, "full": 4.9}
 
-    assert admin.run("flags", "delete", "fee", "--yes").expect(1).err.startswith("error: ")
-    admin.run("flags", "archive", "fee", "--yes").expect(0)
-    assert admin.run("flags", "list", "--lifecycle", "archived", "-q").expect(0).out == "fee\n"
-    admin.run("flags", "restore", "fee", "--yes").expect(0)
-    admin.run("flags", "archive", "fee", "--yes").expect(0)
-    admin.run("flags", "delete", "fee", "--yes").expect(0)
-    admin.run("flags", "show", "fee").expect(4)
-    buried = admin.run("flags", "create", "fee", "--purpose", "operational").expect(1)
+    assert "owner: " in inside.run("flags", "update", "fee", "--owner", "ada", "--tag", "money").expect(0).err
+    assert inside.run("flags", "list", "--tag", "money", "--owner", "ada", "-q").expect(0).out == "fee\n"
+    inside.run("flags", "update", "fee").expect(2)
+    assert inside.run("flags", "delete", "fee", "--yes").expect(1).err.startswith("error: ")
+    inside.run("flags", "archive", "fee", "--yes").expect(0)
+    assert inside.run("flags", "list", "--lifecycle", "archived", "-q").expect(0).out == "fee\n"
+    inside.run("flags", "restore", "fee", "--yes").expect(0)
+    inside.run("flags", "archive", "fee", "--yes").expect(0)
+    inside.run("flags", "delete", "fee", "--yes").expect(0)
+    inside.run("flags", "show", "fee").expect(4)
+    buried = inside.run("flags", "create", "fee", "--purpose", "operational").expect(1)
     assert "409 key_buried" in buried.err
 
 
-def test_environments_are_compared_and_brought_together(admin: Terminal) -> None:
+def test_environments_are_compared_and_brought_together(inside: Inside) -> None:
     """What `diff` shows is what `copy` changes; afterwards nothing differs for the flag."""
-    differing = admin.run("flags", "diff", "--from", "production", "-e", "staging", "-q").expect(0).out.split()
+    differing = inside.run("flags", "diff", "--from", "production", "-e", "staging", "-q").expect(0).out.split()
     assert "delivery-fee" in differing
 
     copied = ("flags", "copy", "delivery-fee", "--from", "production", "-e", "staging", "--include-enabled")
-    assert admin.run(*copied).expect(2).err.count("[nordic]") == 1
-    assert "copied 1 flag" in admin.run(*copied, "--yes").expect(0).out
-    left = admin.run("flags", "diff", "--from", "production", "-e", "staging", "-q").expect(0).out.split()
+    assert inside.run(*copied).expect(2).err.count("[nordic]") == 1
+    assert "copied 1 flag" in inside.run(*copied, "--yes").expect(0).out
+    left = inside.run("flags", "diff", "--from", "production", "-e", "staging", "-q").expect(0).out.split()
     assert set(differing) - set(left) == {"delivery-fee"}
+
+
+def test_the_shell_completes_keys(admin: Terminal) -> None:
+    """Tab asks the server for the keys that begin so, and stays silent where it cannot."""
+    completing = admin.having(_GREENROOM_COMPLETE="complete_bash", COMP_WORDS="greenroom flags show e", COMP_CWORD="3")
+    elsewhere = completing.having(GREENROOM_URL="http://127.0.0.1:1")
+
+    assert completing.run().expect(0).out.split() == ["express-delivery"]
+    assert elsewhere.run().expect(0).out.strip() == ""

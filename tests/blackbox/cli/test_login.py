@@ -1,9 +1,17 @@
 """Logging in, and where a command then goes."""
 
 import stat
+from pathlib import Path
 
+import pytest
 from tests.blackbox.cli.conftest import Shop
-from tests.blackbox.cli.terminal import Terminal
+from tests.blackbox.cli.terminal import Inside, Terminal
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Inside:
+    """Nobody is logged in."""
+    return Inside(XDG_CONFIG_HOME=str(tmp_path))
 
 
 def test_a_login_is_stored_for_nobody_else(shop: Shop, terminal: Terminal) -> None:
@@ -28,63 +36,72 @@ def test_a_token_is_asked_for_without_being_shown(shop: Shop, terminal: Terminal
     assert terminal.json("whoami")["kind"] == "developer"
 
 
-def test_a_token_that_the_server_refuses_is_not_stored(shop: Shop, terminal: Terminal) -> None:
-    """The error names no part of the token, and there is no profile afterwards."""
-    token = shop.tokens["MANAGER_TOKEN"][:-1] + "x"
-    done = terminal.run("login", "--url", shop.server.url, stdin=token).expect(1)
+def test_ctrl_c_at_a_question_ends_it(shop: Shop, terminal: Terminal) -> None:
+    """The exit code is that of an interruption, and nothing is stored."""
+    done = terminal.converse("login", "--url", shop.server.url, answers={"Token: ": "\x03"}).expect(130)
 
-    assert "401 unauthenticated" in done.err
-    assert token not in done.out + done.err
+    assert "Token: " in done.out
     assert terminal.json("profiles", "list") == {"items": []}
 
 
-def test_profiles_stand_side_by_side(shop: Shop, terminal: Terminal) -> None:
+def test_a_token_that_the_server_refuses_is_not_stored(shop: Shop, nobody: Inside) -> None:
+    """The error names no part of the token, and there is no profile afterwards."""
+    token = shop.tokens["MANAGER_TOKEN"][:-1] + "x"
+    done = nobody.run("login", "--url", shop.server.url, stdin=token).expect(1)
+
+    assert "401 unauthenticated" in done.err
+    assert token not in done.out + done.err
+    assert nobody.json("profiles", "list") == {"items": []}
+
+
+def test_profiles_stand_side_by_side(shop: Shop, nobody: Inside, tmp_path: Path) -> None:
     """The last login is used until another is chosen, by option, variable or `use`."""
     for name in ("manager", "developer"):
-        token = terminal.write("token", shop.tokens[f"{name.upper()}_TOKEN"])
-        terminal.run("login", "--url", shop.server.url, "--token-file", str(token), "--profile", name).expect(0)
+        token = tmp_path / "token"
+        token.write_text(shop.tokens[f"{name.upper()}_TOKEN"])
+        nobody.run("login", "--url", shop.server.url, "--token-file", str(token), "--profile", name).expect(0)
 
     kinds = [
-        terminal.json("whoami")["kind"],
-        terminal.json("whoami", "--profile", "manager")["kind"],
-        terminal.having(GREENROOM_PROFILE="manager").json("whoami")["kind"],
+        nobody.json("whoami")["kind"],
+        nobody.json("whoami", "--profile", "manager")["kind"],
+        nobody.having(GREENROOM_PROFILE="manager").json("whoami")["kind"],
     ]
-    terminal.run("profiles", "use", "manager").expect(0)
-    kinds.append(terminal.json("whoami")["kind"])
+    nobody.run("profiles", "use", "manager").expect(0)
+    kinds.append(nobody.json("whoami")["kind"])
     assert kinds == ["developer", "manager", "manager", "manager"]
-    listed = terminal.run("profiles", "list").expect(0).out
+    listed = nobody.run("profiles", "list").expect(0).out
     assert shop.server.url in listed
     assert "gr_" not in listed
 
 
-def test_after_a_logout_nobody_is_logged_in(shop: Shop, terminal: Terminal) -> None:
+def test_after_a_logout_nobody_is_logged_in(shop: Shop, nobody: Inside) -> None:
     """The stored token is gone, and a second logout says so."""
-    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
-    terminal.run("logout").expect(0)
+    nobody.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+    nobody.run("logout").expect(0)
 
-    assert "nobody is logged in" in terminal.run("flags", "list").expect(2).err
-    terminal.run("logout").expect(1)
+    assert "nobody is logged in" in nobody.run("flags", "list").expect(2).err
+    nobody.run("logout").expect(1)
 
 
-def test_variables_win_over_the_profile(shop: Shop, terminal: Terminal) -> None:
+def test_variables_win_over_the_profile(shop: Shop, nobody: Inside) -> None:
     """A token in the environment is the one that is sent."""
-    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+    nobody.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
 
-    assert terminal.having(GREENROOM_TOKEN=shop.tokens["PIPELINE_TOKEN"]).json("whoami")["kind"] == "pipeline"
+    assert nobody.having(GREENROOM_TOKEN=shop.tokens["PIPELINE_TOKEN"]).json("whoami")["kind"] == "pipeline"
 
 
-def test_a_stored_token_goes_to_its_own_server_only(shop: Shop, terminal: Terminal) -> None:
+def test_a_stored_token_goes_to_its_own_server_only(shop: Shop, nobody: Inside) -> None:
     """Another address in an option or a variable does not get the token."""
-    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
+    nobody.run("login", "--url", shop.server.url, stdin=shop.tokens["MANAGER_TOKEN"]).expect(0)
 
     for elsewhere in ("http://127.0.0.1:1", shop.server.url.replace("127.0.0.1", "localhost")):
-        assert "is not sent to" in terminal.run("flags", "list", "--url", elsewhere).expect(2).err
-        assert "is not sent to" in terminal.having(GREENROOM_URL=elsewhere).run("flags", "list").expect(2).err
+        assert "is not sent to" in nobody.run("flags", "list", "--url", elsewhere).expect(2).err
+        assert "is not sent to" in nobody.having(GREENROOM_URL=elsewhere).run("flags", "list").expect(2).err
 
 
-def test_an_sdk_key_brings_its_environment(shop: Shop, terminal: Terminal) -> None:
+def test_an_sdk_key_brings_its_environment(shop: Shop, nobody: Inside) -> None:
     """A login with an SDK key knows project and environment from it."""
-    terminal.run("login", "--url", shop.server.url, stdin=shop.tokens["SERVER_KEY"]).expect(0)
+    nobody.run("login", "--url", shop.server.url, stdin=shop.tokens["SERVER_KEY"]).expect(0)
 
-    (profile,) = terminal.json("profiles", "list")["items"]
+    (profile,) = nobody.json("profiles", "list")["items"]
     assert (profile["project"], profile["environment"]) == ("shop", "production")

@@ -28,7 +28,8 @@ def test_a_read_is_tried_three_times(trouble: Said) -> None:
 
 def test_a_creation_is_repeated_with_the_same_key() -> None:
     """The server can tell that it is the same creation."""
-    with serving(Said(hangs_up=True), BUSY, Said(201)) as server, client(server.url) as api:
+    served_still = Said.problem(409, "key_in_use")
+    with serving(Said(hangs_up=True), served_still, Said(201)) as server, client(server.url) as api:
         api.create("/api/v1/things", {"key": "one"})
 
         keys = {asked.headers["idempotency-key"] for asked in server.asked}

@@ -25,6 +25,7 @@ TIMEOUT_S: Final = 30.0
 MAX_PAUSE_S: Final = 5.0
 PAGE: Final = 200
 _AGAIN: Final = frozenset({429, 502, 503, 504})
+_STILL_SERVED: Final = "key_in_use"  # an earlier try of the same creation
 _JSON: Final = "application/json"
 
 
@@ -156,8 +157,10 @@ class Api:
                 continue
             if response.is_success:
                 return response
-            if pause_s is None or not request.is_repeatable or response.status_code not in _AGAIN:
-                raise error_of(response)
+            refusal = error_of(response)
+            is_passing = response.status_code in _AGAIN or (refusal.problem or {}).get("code") == _STILL_SERVED
+            if pause_s is None or not request.is_repeatable or not is_passing:
+                raise refusal
             time.sleep(max(pause_s, _retry_after_s(response)))
         raise AssertionError("the last try has no pause after it")
 

@@ -106,6 +106,50 @@ def create_flag(
     session.screen.result(made, said, keys=[flag])
 
 
+@command(group, "update")
+def update_flag(
+    session: Session,
+    flag: FlagKey,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it does.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Who looks after it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Its tags from now on; repeat it for more.")] = None,
+    story: Annotated[list[str] | None, typer.Option(help="Its stories from now on; repeat it for more.")] = None,
+    purpose: Annotated[Purpose | None, typer.Option(help="What it is for.")] = None,
+    expires_on: Annotated[str | None, typer.Option(metavar="DATE", help="When it should be gone.")] = None,
+    client_visible: Annotated[
+        bool | None, typer.Option("--client-visible/--not-client-visible", help="May browsers and apps see it?")
+    ] = None,
+    track_exposures: Annotated[Tracked | None, typer.Option(help="What is reported of who was served.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Change what a flag is in all environments alike: its names, tags, expiry, and what is reported."""
+    given = {
+        "name": name,
+        "description": description,
+        "owner": owner,
+        "tags": tag or None,
+        "stories": story or None,
+        "purpose": purpose,
+        "expires_on": expires_on,
+        "client_visible": client_visible,
+        "track_exposures": track_exposures,
+    }
+    patch = {member: value for member, value in given.items() if value is not None}
+    if not patch:
+        raise UsageError("nothing to change", hint="`greenroom flags update --help` lists what can be")
+    path = session.project_path("flags", flag)
+    etag = session.api.get(path).etag
+
+    def make(dry_run: bool) -> Any:
+        return session.api.change("PATCH", path, patch, if_match=etag, dry_run=dry_run).body
+
+    title = f"update `{flag}`"
+    body = carry_out(session, Proposal(title, make), Consent(yes=False, dry_run=dry_run, must_ask=False))
+    if not dry_run:
+        session.screen.result(body, f"done: {title}")
+
+
 @command(group, "archive")
 def archive_flag(session: Session, flag: FlagKey, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Take a flag out of every snapshot; applications then get their own default. It can be restored."""

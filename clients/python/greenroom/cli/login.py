@@ -44,7 +44,7 @@ def log_in(session: Session, token_file: TokenFile = None) -> None:
     url = checked_url(asked.url or os.environ.get(URL) or _asked_for_url(session))
     if goes_in_clear(url):
         screen.warn(f"{url} is not encrypted: whoever is on the way can read the token")
-    token = checked_token(_read_token(token_file))
+    token = checked_token(_read_token(session, token_file))
     name = profile_name(asked, session.profiles)
     with session.api_at(url, token) as api:
         whoami: dict[str, Any] = api.get("/api/v1/whoami").body
@@ -122,10 +122,10 @@ _COLUMNS = ("name", "url", "project", "environment")
 def _asked_for_url(session: Session) -> str:
     if not session.screen.can_ask:
         raise UsageError("which server?", hint=f"`--url https://greenroom.example`, or set {URL}")
-    return str(typer.prompt("URL of the server", err=True))
+    return session.screen.ask("URL of the server")
 
 
-def _read_token(file: Path | None) -> str:
+def _read_token(session: Session, file: Path | None) -> str:
     if file is not None and str(file) != "-":
         try:
             with file.open(encoding="utf-8") as opened:
@@ -133,7 +133,7 @@ def _read_token(file: Path | None) -> str:
         except (OSError, ValueError) as error:
             raise UsageError(f"the token cannot be read from {file}: {error}") from None
     if file is None and sys.stdin.isatty():
-        return str(typer.prompt("Token", hide_input=True, err=True))
+        return session.screen.ask("Token", is_hidden=True)
     return sys.stdin.readline(_MAX_TOKEN)
 
 

@@ -92,10 +92,13 @@ class Screen:
 
     def confirm(self, question: str) -> bool:
         """Ask on standard error; no is the default."""
-        try:
+        with _interruptible():
             return typer.confirm(visible(question), default=False, err=True)
-        except typer.Abort:
-            raise KeyboardInterrupt from None
+
+    def ask(self, what: str, *, is_hidden: bool = False) -> str:
+        """Ask for a text on standard error; what is hidden is not shown while it is typed."""
+        with _interruptible():
+            return str(typer.prompt(what, hide_input=is_hidden, err=True))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -129,6 +132,15 @@ def facts(pairs: Mapping[str, Cell]) -> Table:
 def visible(text: str) -> str:
     """The text with control characters made visible; tabs and line ends stay."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C at a question is Ctrl-C."""
+    try:
+        yield
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _cell(value: Cell) -> Text:
