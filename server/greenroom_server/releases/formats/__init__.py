@@ -12,11 +12,12 @@ from greenroom_server.releases.formats import cloudevents
 from greenroom_server.releases.formats.cdevents import read_cdevents
 from greenroom_server.releases.formats.drafts import About, Reading
 from greenroom_server.releases.formats.dsse import PinnedKey, verify
+from greenroom_server.releases.formats.findings import ANY_ERROR, Threshold
 from greenroom_server.releases.formats.in_toto import PAYLOAD_TYPE, read_statement
 from greenroom_server.releases.formats.junit import read_junit
 from greenroom_server.releases.formats.limits import DEFAULT, Limits
 from greenroom_server.releases.formats.refusals import UnknownFormat, Unreadable
-from greenroom_server.releases.formats.sarif import ANY_ERROR, Threshold, read_sarif
+from greenroom_server.releases.formats.sarif import read_sarif
 from greenroom_server.releases.formats.values import digest_of_bytes, shown
 
 
@@ -65,13 +66,15 @@ def _dsse(kind: str, files: Sequence[bytes], beside: Beside) -> Reading:
             beside.about,
             verified_by=verified.verified_by,
             attachment_digest=digest_of_bytes(data),
+            threshold=beside.threshold,
             limits=beside.limits,
         )
     )
 
 
 def _in_toto(kind: str, files: Sequence[bytes], beside: Beside) -> Reading:
-    return Reading(read_statement(_only(files), beside.about, limits=beside.limits))
+    data = _only(files)
+    return Reading(read_statement(data, beside.about, threshold=beside.threshold, limits=beside.limits))
 
 
 def _cdevents(kind: str, files: Sequence[bytes], beside: Beside) -> Reading:

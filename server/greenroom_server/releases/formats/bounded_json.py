@@ -1,10 +1,10 @@
 """JSON from strangers: its nodes are counted before it is parsed, and every refusal has a code of this package."""
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.releases.formats.limits import Limits
@@ -16,6 +16,9 @@ _BOM: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{,]', re.DOTALL)
 _SEPARATORS: Final = (b"{", b"[", b",")
 
+_PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+Id = Annotated[str, Field(min_length=1, max_length=300, pattern=_PRINTABLE)]
+Uri = Annotated[str, Field(min_length=1, max_length=2_048, pattern=_PRINTABLE)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

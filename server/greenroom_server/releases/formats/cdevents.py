@@ -10,13 +10,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, parsed
-from greenroom_server.releases.formats.cdevents_subjects import READERS, EventRead, Uri
+from greenroom_server.releases.formats.bounded_json import Foreign, Id, Uri, parsed
+from greenroom_server.releases.formats.cdevents_subjects import READERS, EventRead
 from greenroom_server.releases.formats.cloudevents import CloudEvent, read_cloudevents
 from greenroom_server.releases.formats.drafts import About, Event, Fact, Ignored, Reading
 from greenroom_server.releases.formats.limits import DEFAULT, MAX_LISTED, Limits
 from greenroom_server.releases.formats.refusals import UnknownFormat, Unreadable
-from greenroom_server.releases.formats.told import Id, told_in
+from greenroom_server.releases.formats.told import told_in
 from greenroom_server.releases.formats.values import digest_of_bytes, shown
 from greenroom_server.web.times import Moment
 

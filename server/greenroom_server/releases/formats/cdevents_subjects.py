@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, parsed
+from greenroom_server.releases.formats.bounded_json import Foreign, Id, ModelT, Uri, parsed
 from greenroom_server.releases.formats.drafts import (
     About,
     BuildDraft,
@@ -26,7 +26,7 @@ from greenroom_server.releases.formats.drafts import (
     TicketDraft,
     TicketState,
 )
-from greenroom_server.releases.formats.told import PRINTABLE, Id, Told
+from greenroom_server.releases.formats.told import Told
 from greenroom_server.releases.formats.values import (
     artifact_digest_in,
     commit_in,
@@ -45,9 +45,6 @@ _OUTCOMES: Final[dict[str, Outcome]] = {
     "cancel": "cancelled",
     "error": "error",
 }
-
-Uri = Annotated[str, Field(min_length=1, max_length=2_048, pattern=PRINTABLE)]
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Named(Foreign):

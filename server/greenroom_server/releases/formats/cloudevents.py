@@ -5,12 +5,12 @@ Binary: attributes in `ce-` headers, the event in the body. Structured: all in t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from pydantic import Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, parsed, strict_json
+from greenroom_server.releases.formats.bounded_json import Foreign, Uri, parsed, strict_json
 from greenroom_server.releases.formats.limits import Limits
 from greenroom_server.releases.formats.refusals import Oversized, UnknownFormat, Unreadable
 from greenroom_server.releases.formats.values import shown
@@ -22,14 +22,12 @@ BATCH: Final = "application/cloudevents-batch+json"
 _VERSION: Final = "1.0"
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type")
 
-Attribute = Annotated[str, Field(min_length=1, max_length=2_048)]
-
 
 class _Attributes(Foreign):
     specversion: str
-    id: Attribute
-    source: Attribute
-    type: Attribute
+    id: Uri
+    source: Uri
+    type: Uri
 
 
 class _Structured(_Attributes):

@@ -4,7 +4,7 @@ An empty `results` says "ran, found nothing"; a missing one, or an invocation th
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -12,6 +12,15 @@ from pydantic import Field
 
 from greenroom_server.releases.formats.bounded_json import Foreign, large_json, parsed
 from greenroom_server.releases.formats.drafts import About, Counts, EvidenceDraft, Outcome
+from greenroom_server.releases.formats.findings import (
+    ANY_ERROR,
+    LEVELS,
+    SEVERITIES,
+    Level,
+    Severity,
+    Threshold,
+    severity_of_score,
+)
 from greenroom_server.releases.formats.limits import DEFAULT, MAX_LISTED, Limits
 from greenroom_server.releases.formats.refusals import UnknownFormat
 from greenroom_server.releases.formats.values import (
@@ -23,36 +32,7 @@ from greenroom_server.releases.formats.values import (
 )
 
 VERSION: Final = "2.1.0"
-Level = Literal["error", "warning", "note", "none"]
-Severity = Literal["critical", "high", "medium", "low"]
-
-_LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "note", "none")
-_LOWEST_SCORES: Final[tuple[tuple[Severity, float], ...]] = (
-    ("critical", 9.0),
-    ("high", 7.0),
-    ("medium", 4.0),
-    ("low", 0.1),
-)
 _MAX_RULES: Final = 10 * MAX_LISTED
-_SEVERITIES: Final = tuple(name for name, _ in _LOWEST_SCORES)
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """From which finding on a run is red: by level, or also by security severity, where the rules have one."""
-
-    level: Level = "error"
-    severity: Severity | None = None
-
-    def is_reached(self, level: Level, severity: Severity | None) -> bool:
-        if _LEVELS.index(level) <= _LEVELS.index(self.level):
-            return level != "none"
-        if self.severity is None or severity is None:
-            return False
-        return _SEVERITIES.index(severity) <= _SEVERITIES.index(self.severity)
-
-
-ANY_ERROR: Final = Threshold()
 
 
 class _Configuration(Foreign):
@@ -201,7 +181,8 @@ class _Findings:
         name = rule.id if rule else rule_id
         if name is not None and (name in self._rules or len(self._rules) < _MAX_RULES):
             self._rules[name] += 1
-        return self._threshold.is_reached(level, severity)
+        threshold = self._threshold
+        return threshold.is_reached_by_level(level) or threshold.is_reached_by_severity(severity or "")
 
     def counts(self) -> Counts:
         outcomes = self._outcomes
@@ -216,13 +197,13 @@ class _Findings:
     def detail(self) -> dict[str, Any]:
         often = sorted(self._rules.items(), key=lambda rule: (-rule[1], rule[0]))[:MAX_LISTED]
         detail: dict[str, Any] = {
-            "findings": {level: self._levels[level] for level in _LEVELS},
+            "findings": {level: self._levels[level] for level in LEVELS},
             "suppressed": self._suppressed,
             "rules": {shown(name): count for name, count in often},
             "tools": listed(self._tools),
         }
         if self._severities:
-            detail["security"] = {severity: self._severities[severity] for severity in _SEVERITIES}
+            detail["security"] = {severity: self._severities[severity] for severity in SEVERITIES}
         if self._not_run:
             detail["not_run"] = listed(self._not_run)
         return detail
@@ -260,12 +241,7 @@ def _level_of(result: _Result, rule: _Rule | None) -> Level:
 
 
 def _severity_of(rule: _Rule | None) -> Severity | None:
-    score = rule.properties.severity if rule and rule.properties else None
-    try:
-        number = float(score) if score is not None else 0.0
-    except ValueError:
-        return None
-    return next((name for name, lowest in _LOWEST_SCORES if number >= lowest), None)
+    return severity_of_score(rule.properties.severity) if rule and rule.properties else None
 
 
 def _times_of(log: _Log) -> tuple[datetime | None, datetime | None]:

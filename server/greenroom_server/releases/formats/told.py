@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from greenroom_server.errors import Invalid
-from greenroom_server.releases.formats.bounded_json import parsed, strict_json
+from greenroom_server.releases.formats.bounded_json import Id, parsed, strict_json
 from greenroom_server.releases.formats.drafts import FIRST_ATTEMPT, Counts
 from greenroom_server.releases.formats.limits import DEFAULT
 from greenroom_server.releases.formats.values import commit_in, digest_in
 
-PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 PLACE: Final = "/customData/greenroom"
 
 
@@ -30,7 +29,6 @@ def _commit(text: str) -> str:
     return found
 
 
-Id = Annotated[str, Field(min_length=1, max_length=300, pattern=PRINTABLE)]
 Digest = Annotated[str, AfterValidator(_digest)]
 Commit = Annotated[str, AfterValidator(_commit)]
 Number = Annotated[int, Field(ge=0, le=1_000_000_000)]

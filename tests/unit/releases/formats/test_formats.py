@@ -11,10 +11,10 @@ from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, refusing
 from greenroom_server.releases.formats import FORMATS, Beside, read
 from greenroom_server.releases.formats.drafts import EvidenceDraft, Fact, Subject
 from greenroom_server.releases.formats.dsse import PinnedKey, pre_authentication_encoding
+from greenroom_server.releases.formats.findings import Threshold
 from greenroom_server.releases.formats.in_toto import PAYLOAD_TYPE, TEST_RESULT
 from greenroom_server.releases.formats.limits import Limits
 from greenroom_server.releases.formats.refusals import UnknownFormat
-from greenroom_server.releases.formats.sarif import Threshold
 from greenroom_server.releases.formats.values import digest_of_bytes
 
 KEY: Final = Ed25519PrivateKey.generate()

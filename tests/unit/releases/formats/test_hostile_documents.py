@@ -13,8 +13,8 @@ from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST
 
 from greenroom_server.errors import Invalid
 from greenroom_server.releases.formats import Beside, read
-from greenroom_server.releases.formats.in_toto import PROVENANCE_0_2, PROVENANCE_1, TEST_RESULT
-from greenroom_server.releases.formats.sarif import Threshold
+from greenroom_server.releases.formats.findings import Threshold
+from greenroom_server.releases.formats.in_toto import PROVENANCE_0_2, PROVENANCE_1, TEST_RESULT, VULNERABILITIES_0_2
 
 BESIDE: Final = Beside(about=dataclasses.replace(ABOUT, subject=None), threshold=Threshold("warning", "medium"))
 SOURCE: Final = {"uri": "git+https://git.example/shop@refs/heads/main", "digest": {"gitCommit": COMMIT}}
@@ -29,6 +29,10 @@ PREDICATES: Final[dict[str, Any]] = {
         "buildType": "b",
         "invocation": {"configSource": SOURCE},
         "materials": [SOURCE],
+    },
+    VULNERABILITIES_0_2: {
+        "scanner": {"uri": "s", "result": [{"id": "CVE-1", "severity": [{"method": "nvd", "score": "5.2"}]}]},
+        "metadata": {"scanStartedOn": "2026-01-01T00:00:00Z"},
     },
 }
 SARIF: Final[dict[str, Any]] = {

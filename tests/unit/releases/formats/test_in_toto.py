@@ -92,7 +92,7 @@ def test_a_test_result() -> None:
     assert (draft.outcome, draft.counts) == ("pass", Counts(3, 3, 0, 0, 0))
     assert (draft.kind, draft.suite, draft.run) == (ABOUT.kind, ABOUT.suite, ABOUT.run)
     assert (draft.subject, draft.verified_by) == (Subject(digest=DIGEST), "ci")
-    assert (draft.url, draft.suite_definition_digest) == ("https://ci.example/7", OTHER_DIGEST)
+    assert draft.url == "https://ci.example/7"
     assert draft.attachment_digest == digest_of_bytes(data)
     assert draft.detail == {"result": "PASSED", "warned": ["w"]}
 
@@ -118,10 +118,19 @@ def test_a_result_without_lists_has_no_numbers() -> None:
     assert evidence(passedTests=None).counts is None
 
 
-@pytest.mark.parametrize("configuration", [[], [{}], [{"digest": {"sha1": COMMIT}}], [IMAGE, IMAGE]])
-def test_a_definition_needs_one_digest(configuration: list[Any]) -> None:
-    """Several configurations, or one without a digest, do not name the suite."""
+@pytest.mark.parametrize("configuration", [[], [{}], [IMAGE, {"uri": "ci.yml"}]])
+def test_a_definition_needs_digests(configuration: list[Any]) -> None:
+    """What has no digest can change without anybody seeing it."""
     assert evidence(configuration=configuration).suite_definition_digest is None
+
+
+def test_the_definition_is_the_whole_configuration() -> None:
+    """It changes with any part, whatever its digests are, and not with their order."""
+    blob = {"name": "ci.yml", "digest": {"gitBlob": COMMIT}}
+    turns = ([blob], [blob, IMAGE], [IMAGE, blob])
+    one, both, turned = (evidence(configuration=parts).suite_definition_digest for parts in turns)
+    assert one is not None
+    assert both == turned != one
 
 
 def test_links_that_are_none_are_dropped() -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.unit.releases.formats.rig import ABOUT, refusing
 
 from greenroom_server.releases.formats.drafts import Counts, EvidenceDraft
+from greenroom_server.releases.formats.findings import Threshold
 from greenroom_server.releases.formats.limits import DEFAULT, MIB, Limits
-from greenroom_server.releases.formats.sarif import Threshold, read_sarif
+from greenroom_server.releases.formats.sarif import read_sarif
 from greenroom_server.releases.formats.values import digest_of_bytes
 
 RULES: Final = [
