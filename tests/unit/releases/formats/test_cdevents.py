@@ -290,7 +290,7 @@ def test_members_of_later_versions_are_passed_over() -> None:
     ("made", "field"),
     [
         (event(timestamp="2026-01-01T00:00:00"), "/data/context/timestamp"),
-        (event(id="a\nb"), "/data/context/id"),
+        (event(id="a\nb"), "/id"),
         (event(content={"artifactId": OCI}), "/data/subject/content/environment"),
         (event(content={"environment": {"id": "production"}}), "/data/subject/content/artifactId"),
         (event("service.removed", content={}), "/data/subject/content/environment"),
