@@ -32,7 +32,9 @@ def question_of_story(question: Question, story: Story, build: Build) -> Questio
     request = replace(
         question.request, action="release", environment=environment, digest=build.digests[0], flag=None, slot=None
     )
-    return replace(question, request=request, builds=(build,), stories=(story,), flags=story.flags, assigned=None)
+    return replace(
+        question, request=request, builds=(build,), stories=(story,), flags=story.flags, assigned=None, ballots={}
+    )
 
 
 def checks_for(question: Question) -> list[Check]:

@@ -44,6 +44,13 @@ def _is_bound(question: Question, one: Approval) -> bool:
 
 def ballot_of(question: Question, rule: ApprovalRule) -> Ballot:
     """Of several approvals of one person the one that lasts longest counts, which is the latest."""
+    held: Ballot | None = question.ballots.get(rule.id)
+    if held is None:
+        held = question.ballots[rule.id] = _ballot(question, rule)
+    return held
+
+
+def _ballot(question: Question, rule: ApprovalRule) -> Ballot:
     people = question.index.people
     makers = _makers(question, rule)
     valid: dict[str, Approval] = {}
@@ -84,14 +91,15 @@ def _makers(question: Question, rule: ApprovalRule) -> frozenset[str]:
     return makers
 
 
-def _producers(question: Question) -> list[str]:
+def _producers(question: Question) -> set[str]:
     commits = {question.index.linked_commit(build) for build in question.builds}
-    return [
+    digests = {digest for build in question.builds for digest in build.digests}
+    return {
         one.producer
         for one in question.snapshot.evidence
         if one.revoked_at is None
-        and (one.subject.commit in commits if one.subject.digest is None else question.is_subject(one.subject.digest))
-    ]
+        and (one.subject.commit in commits if one.subject.digest is None else one.subject.digest in digests)
+    }
 
 
 def counted_for(question: Question, rule: ApprovalRule) -> tuple[str, ...]:

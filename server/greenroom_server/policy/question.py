@@ -1,9 +1,9 @@
 """What rules look at: a snapshot that was indexed once, the request, the policy, and a moment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from greenroom_server.policy.applicability import environments_of
 from greenroom_server.policy.compiled import Policy
@@ -111,7 +111,7 @@ class Question:
 
     `builds` are what it is about: the build to deploy, or for a release all those that are live. `stories` are those
     that a deployment brings, or that a released flag hides. `judge` evaluates a rule as the decision does. `assigned`
-    remembers which persons count for which rule at this moment.
+    and `ballots` remember which approvals count for which rule at this moment.
     """
 
     index: Index
@@ -123,6 +123,7 @@ class Question:
     stories: tuple[Story, ...] = ()
     flags: tuple[str, ...] = ()
     assigned: dict[str, tuple[str, ...]] | None = None
+    ballots: dict[str, Any] = field(default_factory=dict)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -134,7 +135,7 @@ class Question:
 
     def at(self, moment: Instant) -> "Question":
         """The same question at another moment."""
-        return replace(self, now=moment, assigned=None)
+        return replace(self, now=moment, assigned=None, ballots={})
 
     def covers(self, scope: Scope, environment: str | None = None) -> bool:
         """Whether something with this scope concerns what is asked, or what is asked about in another environment."""

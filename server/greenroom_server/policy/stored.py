@@ -3,7 +3,7 @@
 Facts are written sorted, so that their order in a snapshot changes no byte. Instants stay whole milliseconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from operator import attrgetter
@@ -14,6 +14,7 @@ from greenroom_server.policy.facts import JsonObject, Request, Snapshot
 
 _T = TypeVar("_T")
 _Convert: TypeAlias = Callable[[Any], Any]
+_Write: TypeAlias = Callable[[Any], JsonObject]
 
 # What tells two facts of one kind apart; the first of these that they have.
 _ORDERS: Final = (("id", "seq"), ("key", "environment"), ("source", "environment", "at", "seq"), ("key",))
@@ -21,12 +22,10 @@ _ORDERS: Final = (("id", "seq"), ("key", "environment"), ("source", "environment
 
 def write_snapshot(snapshot: Snapshot) -> JsonObject:
     """Plain JSON data; equal for snapshots that differ only in the order of their facts."""
-    written = _writer(Snapshot)(snapshot)
-    for name, order in _sorted_members():
-        if len(held := getattr(snapshot, name)) > 1:
-            kind: Any = type(held[0])
-            write = _writer(kind)
-            written[name] = [write(fact) for fact in sorted(held, key=order)]
+    written = _WRITE_REST(snapshot)
+    for name, write, order in _FACTS:
+        held = getattr(snapshot, name)
+        written[name] = [write(fact) for fact in (sorted(held, key=order) if len(held) > 1 else held)]
     return written
 
 
@@ -47,48 +46,41 @@ def read_request(written: Any) -> Request:
 
 
 @cache
-def _sorted_members() -> tuple[tuple[str, _Convert], ...]:
-    """The members of a snapshot that are facts of a kind, and how to sort these."""
-    members = []
-    for name, hint in get_type_hints(Snapshot).items():
-        if get_origin(hint) is tuple:
-            names = {field.name for field in fields(get_args(hint)[0])}
-            members.append((name, attrgetter(*next(order for order in _ORDERS if names.issuperset(order)))))
-    return tuple(members)
+def _writer(kind: Any) -> _Write:
+    return _compiled(_written(kind, "it"))
 
 
-@cache
-def _writer(kind: Any) -> Callable[[Any], JsonObject]:
-    """Writes objects of a dataclass, member by member."""
-    hints = get_type_hints(kind)
-    names = tuple(field.name for field in fields(kind))
-    get = attrgetter(*names)
-    special = [(name, convert) for name in names if (convert := _to_json(hints[name])) is not None]
-
-    def write(thing: Any) -> JsonObject:
-        written = dict(zip(names, get(thing), strict=True))
-        for name, convert in special:
-            written[name] = convert(written[name])
-        return written
-
+def _compiled(expression: str) -> _Write:
+    """A function of one expression, made once, as `dataclasses` makes its methods."""
+    space: dict[str, Any] = {}
+    exec(f"def write(it): return {expression}", space)  # noqa: S102 (out of our own classes alone)
+    write: _Write = space["write"]
     return write
 
 
-def _to_json(hint: Any) -> _Convert | None:
-    """How a value of the type is written; None where it is JSON already."""
+def _written(hint: Any, source: str) -> str:
+    """The expression that writes what `source` evaluates to, which is of the type."""
     hint, is_optional = _without_none(hint)
+    text = _written_present(hint, source)
+    return f"(None if {source} is None else {text})" if is_optional and text != source else text
+
+
+def _written_present(hint: Any, source: str) -> str:
     origin = get_origin(hint)
     if hasattr(hint, "__dataclass_fields__"):
-        write = _writer(hint)
-        return (lambda value: None if value is None else write(value)) if is_optional else write
+        return _members(hint, source, {field.name for field in fields(hint)})
     if origin is tuple:
-        each = _to_json(get_args(hint)[0])
-        return list if each is None else (lambda values: [each(value) for value in values])
+        each = _written(get_args(hint)[0], "each")
+        return f"list({source})" if each == "each" else f"[{each} for each in {source}]"
     if origin is frozenset:
-        return sorted
-    if origin is Mapping:
-        return lambda values: sorted(list(pair) for pair in values.items())
-    return None
+        return f"sorted({source})"
+    return f"sorted(map(list, {source}.items()))" if origin is Mapping else source
+
+
+def _members(kind: Any, source: str, names: set[str]) -> str:
+    hints = get_type_hints(kind)
+    parts = (f"{name!r}: {_written(hints[name], f'{source}.{name}')}" for name in sorted(names))
+    return f"{{{', '.join(parts)}}}"
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -150,3 +142,18 @@ def _one_of(value: Any, allowed: tuple[Any, ...]) -> Any:
 def _pair(pair: Any) -> tuple[str, str]:
     name, main = _checked(pair, list)
     return _checked(name, str), _checked(main, str)
+
+
+def _facts() -> Iterator[tuple[str, _Write, _Convert]]:
+    """The members of a snapshot that are facts of a kind, how these are written, and what they are sorted by."""
+    for name, hint in get_type_hints(Snapshot).items():
+        if get_origin(hint) is tuple:
+            kind = get_args(hint)[0]
+            names = {field.name for field in fields(kind)}
+            yield name, _writer(kind), attrgetter(*next(order for order in _ORDERS if names.issuperset(order)))
+
+
+_FACTS: Final = tuple(_facts())
+_WRITE_REST: Final = _compiled(
+    _members(Snapshot, "it", {field.name for field in fields(Snapshot)} - {name for name, *_ in _FACTS})
+)
