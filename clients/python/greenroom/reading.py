@@ -163,7 +163,6 @@ class FlagReader(ABC):
         # An evaluation belongs to one view, so a reader in between finds no copier at worst, and takes the careful way.
         self._view = view
         self._copiers = view.copiers
-        self._forget_tellers()
         self._programs = view.programs
 
     def _forget_tellers(self) -> None:

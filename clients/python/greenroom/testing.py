@@ -3,24 +3,30 @@
     flags = InMemoryFlags({"new-checkout": True, "limit": 10})
     with flags.override({"new-checkout": False}):
         ...
+    assert flags.tracked == [Outcome("order-paid", "user-7", 49.95)]
 
 The pytest fixture `greenroom_flags` is one without flags; it comes with the package.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from greenroom.both_sinks import BothSinks
 from greenroom.client import Client
 from greenroom.errors import ConfigurationError
-from greenroom.evaluation import limits
+from greenroom.evaluation import Evaluation, Snapshot, limits
 from greenroom.held import changed_flags, read_document
 from greenroom.options import Options
-from greenroom.sinks import ExposureSink
+from greenroom.sinks import Context, ExposureSink
 from greenroom.steps import Swap
 
 VARIANT: Final = "value"
 """The variant of a flag that was given as a value; of boolean flags it is `on` or `off`."""
+
+MAX_RECORDED: Final = 100_000
+"""Of more exposures or outcomes the first are forgotten."""
 
 _TYPES: Final = {bool: "boolean", str: "string", int: "integer", float: "float", dict: "object"}
 
@@ -63,15 +69,78 @@ def snapshot_document(
     }
 
 
+class Exposure(NamedTuple):
+    """What was served to whom; without variant and value if it was the caller's default."""
+
+    flag: str
+    variant: str | None
+    value: Any
+    targeting_key: Any
+
+
+class Outcome(NamedTuple):
+    """What was tracked of whom."""
+
+    name: str
+    targeting_key: Any
+    value: float | None
+
+
+class Recorder:
+    """An `ExposureSink` that remembers each evaluation and each outcome, in order."""
+
+    def __init__(self) -> None:
+        self.exposures: deque[Exposure] = deque(maxlen=MAX_RECORDED)
+        self.outcomes: deque[Outcome] = deque(maxlen=MAX_RECORDED)
+
+    def exposed(self, evaluation: Evaluation, context: Context) -> None:
+        """Remember it."""
+        value = None if evaluation.variant is None else evaluation.value
+        self.exposures.append(Exposure(evaluation.flag_key, evaluation.variant, value, _key_of(context)))
+
+    def tracked(self, event: str, context: Context, value: float | None) -> None:
+        """Remember it."""
+        self.outcomes.append(Outcome(event, _key_of(context), value))
+
+    def swapped(self, snapshot: Snapshot) -> None:
+        """Nothing to remember."""
+
+    def forked(self) -> None:
+        """What was told is known in the child as well."""
+
+    def close(self, timeout_s: float) -> None:
+        """What was told stays."""
+
+
 class InMemoryFlags(Client):
-    """A `Client` whose flags are what a test says. It starts no thread; listeners are called within `set`."""
+    """A `Client` whose flags are what a test says. It starts no thread; listeners are called within `set`.
+
+    `exposures` and `tracked` are what the application asked for and tracked since the start, or since `forget_told`.
+    """
 
     __test__ = False
 
     def __init__(self, values: Mapping[str, Any] | None = None, *, sink: ExposureSink | None = None) -> None:
         self._documents = {key: flag_document(key, value) for key, value in (values or {}).items()}
         bootstrap = snapshot_document(self._documents)
-        super().__init__(options=Options(is_offline=True, bootstrap=bootstrap, sink=sink))
+        self._recorder = Recorder()
+        both = self._recorder if sink is None else BothSinks(sink, self._recorder)
+        super().__init__(options=Options(is_offline=True, bootstrap=bootstrap, sink=both))
+
+    @property
+    def exposures(self) -> list[Exposure]:
+        """Each evaluation, of values and details; not of bulk reads."""
+        return list(self._recorder.exposures)
+
+    @property
+    def tracked(self) -> list[Outcome]:
+        """Each call of `track`."""
+        return list(self._recorder.outcomes)
+
+    def forget_told(self) -> None:
+        """Begin to record anew."""
+        self._recorder.exposures.clear()
+        self._recorder.outcomes.clear()
 
     def set(self, key: str, value: Any) -> None:
         """Give everybody this value; the type may be another than before."""
@@ -101,3 +170,10 @@ class InMemoryFlags(Client):
         new = read_document(snapshot_document(documents, revision=old.snapshot.revision + 1), "bootstrap")
         self._documents = documents
         self._take([Swap(new, changed_flags(old, new))])
+
+
+def _key_of(context: Any) -> Any:
+    try:
+        return context.get("targetingKey")
+    except Exception:  # a context may be anything
+        return None

@@ -227,9 +227,10 @@ class Upkeep(FlagReader):
             self._hide()
             return
         self._trouble("forcing", *troubles)
+        self._show(view)
         if self._sink is not None:
             self._sink.swapped(view.snapshot)
-        self._show(view)
+            self._forget_tellers()  # those that were asked for in between know nothing of this snapshot
 
     def _look_for_overrides(self) -> None:
         """Force what is to be forced. Overrides that are refused leave in force what was."""

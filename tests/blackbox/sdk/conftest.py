@@ -1,6 +1,6 @@
 """Both clients behind one way to open them, so that each test is about both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,18 +13,19 @@ from greenroom import AsyncClient, Client, Options
 from greenroom.upkeep import Upkeep
 
 KEY = "gr_srv_test"
-OpenClient = Callable[..., Upkeep]
 
 
-@pytest.fixture(params=["threads", "asyncio"])
-def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
+class OpenClient:
     """Opens clients of one of both kinds, started and waited for, and closes them. They report only if asked to."""
-    loop = LoopThread()
-    clients: list[Any] = []
 
-    def open_one(url: str, key: str = KEY, *, timeout_s: float = 5, **options: Any) -> Upkeep:
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._loop = LoopThread()
+        self._clients: list[Any] = []
+
+    def __call__(self, url: str, key: str = KEY, *, timeout_s: float = 5, **options: Any) -> Upkeep:
         made = Options(**{"exposures": False, **options})
-        if request.param == "threads":
+        if self._kind == "threads":
             client: Any = Client(url, key, made)
             client.wait_ready(timeout_s)
         else:
@@ -32,18 +33,29 @@ def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
             async def make() -> AsyncClient:
                 return AsyncClient(url, key, made)
 
-            client = loop.call(make())
-            loop.call(client.wait_ready(timeout_s))
-        clients.append(client)
+            client = self._loop.call(make())
+            self._loop.call(client.wait_ready(timeout_s))
+        self._clients.append(client)
         return client  # type: ignore[no-any-return]
 
-    yield open_one
-    for client in clients:
+    def close(self, client: Any, timeout_s: float = 2.0) -> None:
         if isinstance(client, Client):
-            client.close()
+            client.close(timeout_s)
         else:
-            loop.call(client.close())
-    loop.close()
+            self._loop.call(client.close(timeout_s))
+
+    def close_all(self) -> None:
+        for client in self._clients:
+            self.close(client)
+        self._loop.close()
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def open_client(request: pytest.FixtureRequest) -> Iterator[OpenClient]:
+    """Opens clients of both kinds, one after the other."""
+    opener = OpenClient(request.param)
+    yield opener
+    opener.close_all()
 
 
 @pytest.fixture

@@ -4,27 +4,31 @@ import asyncio
 import gzip
 import json
 import ssl
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from tests.blackbox.sdk.loop_thread import LoopThread, stop_listening
 from tests.unit.sdk.documents import Json, change_event, seal, snapshot_event
 
-RECEIPT = (202, "application/json", b'{"accepted":1,"ignored":0}')
+Verdict = tuple[int, str, bytes]
+RECEIPT: Verdict = (202, "application/json", b'{"accepted":1,"ignored":0}')
 
 
 class SdkServer:
     """Serves one document and streams what is published; in a thread with a loop of its own.
 
     `requests` has the path and headers of each request, `reports` the documents of those that report. `streams` is how
-    many are open now. `verdict` is what reports are answered: a status, a content type and a body.
+    many are open now. `judge` says what a report is answered: a status, a content type and a body, or nothing at all;
+    `at_once` is how many reports were under way together at the most.
     """
 
     def __init__(self, document: Json, tls: ssl.SSLContext | None = None) -> None:
         self.document = document
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.reports: list[Json] = []
-        self.verdict: tuple[int, str, bytes] = RECEIPT
+        self.judge: Callable[[Json], Verdict | None] = lambda report: RECEIPT
+        self.at_once = self._reporting = 0
         self.streams = 0
         self._tls = tls
         self._writers: set[asyncio.StreamWriter] = set()
@@ -90,10 +94,18 @@ class SdkServer:
     ) -> None:
         body = await reader.readexactly(int(headers["content-length"]))
         assert headers["content-encoding"] == "gzip"
-        self.reports.append(json.loads(gzip.decompress(body)))
-        status, content_type, answer = self.verdict
-        head = f"HTTP/1.1 {status} Whatever\r\ncontent-type: {content_type}\r\ncontent-length: {len(answer)}\r\n\r\n"
-        writer.write(head.encode() + answer)
+        self._reporting += 1
+        self.at_once = max(self.at_once, self._reporting)
+        try:
+            report = json.loads(gzip.decompress(body))
+            self.reports.append(report)
+            verdict = self.judge(report)
+            if verdict is not None:
+                status, content_type, answer = verdict
+                head = f"HTTP/1.1 {status} Whatever\r\ncontent-type: {content_type}\r\n"
+                writer.write(f"{head}content-length: {len(answer)}\r\n\r\n".encode() + answer)
+        finally:
+            self._reporting -= 1
 
     def _snapshot(self, writer: asyncio.StreamWriter, headers: dict[str, str]) -> None:
         etag = f'"{self.tag}"'

@@ -1,20 +1,22 @@
 """The event loop is never held up: not by a server that is away, not by one that is silent, not by large documents."""
 
 import asyncio
+import gc
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.blackbox.sdk.conftest import KEY
-from tests.blackbox.sdk.fault_proxy import FaultProxy, Faults
+from tests.blackbox.sdk.fault_proxy import FaultProxy, Faults, http_answer
 from tests.blackbox.sdk.sdk_server import SdkServer
 from tests.unit.sdk.documents import change, snapshot
 
-from greenroom import AsyncClient, Options, Transport
+from greenroom import AsyncClient, ExposureOptions, Options, Transport
 from greenroom.evaluation import read_snapshot
 
 TICK_S = 0.002
@@ -41,6 +43,15 @@ async def watched(allowed_s: float) -> AsyncIterator[None]:
     ticking.cancel()
     print(f"the loop was held up for {longest * 1000:.1f} ms at the most")
     assert longest < allowed_s
+
+
+@asynccontextmanager
+async def without_old_garbage() -> AsyncIterator[None]:
+    """What the tests before have left in memory is not looked through; that would take longer than all the rest."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -137,3 +148,33 @@ async def test_listeners_are_called_on_the_loop(server: SdkServer, caplog: pytes
 
     assert loops == [asyncio.get_running_loop()]
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("trouble", ["refused", "silent", "500"])
+async def test_reporting_has_no_part_in_the_loop(
+    server: SdkServer, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tens of thousands of rows to collect, keep and send, and nobody who takes them: the loop does none of it."""
+    monkeypatch.setattr("greenroom.upkeep.random.random", lambda: 0.02)
+    server.document["flags"]["a"]["track_exposures"] = "subjects"
+    faults = {
+        "refused": Faults(is_refused=True),
+        "silent": Faults(cut_after=0, is_silent=True),
+        "500": Faults(substitute=http_answer(500)),
+    }[trouble]
+    how = ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path)
+    options = Options(transport=Transport(connect_timeout_s=0.2, answer_timeout_s=0.2), exposures=how)
+    with FaultProxy(server.url) as proxy:
+        async with AsyncClient(proxy.url, KEY, options) as client:
+            assert await client.wait_ready()
+            proxy.faults = faults
+            async with without_old_garbage(), watched(NOISE_S):
+                for turn in range(200):
+                    for number in range(100):
+                        client.bool_value("a", True, {"targetingKey": f"user-{turn}-{number}"})
+                        client.track("paid", {"targetingKey": f"user-{number}"})
+                    await asyncio.sleep(0.005)
+                await eventually(lambda: client.status.unreported >= 40_000)
+            proxy.faults = Faults()
+            assert client.status.dropped == 0

@@ -1,6 +1,5 @@
 """What networks do to the SDK, on real sockets: the last good flags stay, the cause shows, and all comes back."""
 
-import asyncio
 import gzip
 import logging
 from typing import Any
@@ -207,10 +206,7 @@ def test_a_closed_client_leaves_nothing_open(server: SdkServer, open_client: Ope
     """The server sees the stream end at once; the flags stay."""
     client = open_client(server.url)
     until(lambda: server.streams == 1, what="the stream")
-    close: Any = client.close  # type: ignore[attr-defined]
-    outcome = close()
-    if outcome is not None:
-        asyncio.run_coroutine_threadsafe(outcome, next(iter(client._tasks)).get_loop()).result(5)  # type: ignore[attr-defined]
+    open_client.close(client)
     until(lambda: server.streams == 0, within_s=2, what="its end")
 
     assert client.bool_value("a", True) is False

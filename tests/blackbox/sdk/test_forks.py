@@ -21,7 +21,7 @@ from tests.blackbox.sdk.sdk_server import SdkServer
 from tests.blackbox.server_process import surroundings, until
 from tests.unit.sdk.documents import change, snapshot
 
-from greenroom import Client, Options
+from greenroom import Client, ExposureOptions, Options
 
 FORKS = 20
 
@@ -233,7 +233,7 @@ def test_nothing_is_imported_after_the_client_is_made(server: SdkServer, tmp_pat
     program = textwrap.dedent(
         f"""
         import sys, time
-        from greenroom import Client, Options
+        from greenroom import Client, ExposureOptions, Options
         options = Options(cache_dir={str(tmp_path / "c")!r})
         flags = Client({server.url.replace("127.0.0.1", "localhost")!r}, "k", options)
         before = set(sys.modules)
@@ -245,3 +245,95 @@ def test_nothing_is_imported_after_the_client_is_made(server: SdkServer, tmp_pat
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, env=surroundings({}))
 
     assert (done.stdout, done.stderr) == (b"\n", b"")
+
+
+def _counts(server: SdkServer) -> dict[str, int]:
+    """How many evaluations each instance reported, by its id."""
+    sums: dict[str, int] = {}
+    for report in list(server.reports):
+        number = sum(row["count"] for row in report.get("counts", []) if row["flag"] == "a")
+        sums[report["instance"]["id"]] = sums.get(report["instance"]["id"], 0) + number
+    return sums
+
+
+@pytest.mark.parametrize("has_spool", [False, True])
+def test_a_child_reports_its_own_and_nothing_of_its_parents(server: SdkServer, tmp_path: Path, has_spool: bool) -> None:
+    """As another instance; the parent loses nothing and tells nothing twice."""
+    how = ExposureOptions(flush_interval_s=600, spool_dir=tmp_path / "spool" if has_spool else None)
+    with Client(server.url, KEY, Options(exposures=how)) as client:
+        assert client.wait_ready()
+        for _ in range(3):
+            client.bool_value("a", True)
+        client.track("parent", {"targetingKey": "dora"})
+
+        def work() -> bool:
+            for _ in range(2):
+                client.bool_value("a", True)
+            client.track("child", {"targetingKey": "dora"})
+            client.close()
+            return client.status.unreported == 0
+
+        assert in_child(work) == 0
+        for _ in range(4):
+            client.bool_value("a", True)
+
+    events = [row["name"] for report in server.reports for row in report.get("events", [])]
+    assert sorted(_counts(server).values()) == [2, 7]
+    assert sorted(events) == ["child", "parent"]
+    assert list(tmp_path.rglob("*.rows")) == []
+
+
+def test_forks_while_much_is_told(server: SdkServer, tmp_path: Path) -> None:
+    """At any moment, with locks held and files open: what everybody told is there once."""
+    how = ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path / "spool")
+    with Client(server.url, KEY, Options(exposures=how)) as client:
+        assert client.wait_ready()
+        for turn in range(FORKS):
+            for _ in range(500):
+                client.bool_value("a", True)
+                client.track("parent", {"targetingKey": "dora"})
+
+            def work() -> bool:
+                for _ in range(50):
+                    client.bool_value("a", True)
+                client.close()
+                return client.status.unreported == 0
+
+            time.sleep(turn / FORKS / 10)  # not a wait: a fork somewhere between two collections
+            assert in_child(work) == 0
+
+    events = [row["id"] for report in server.reports for row in report.get("events", [])]
+    assert sorted(_counts(server).values()) == [50] * FORKS + [500 * FORKS]
+    assert len(events) == len(set(events)) == 500 * FORKS
+
+
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+@pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)", "raise RuntimeError"])
+def test_a_program_that_forgets_to_close_reports_all_the_same(server: SdkServer, kind: str, ending: str) -> None:
+    """At its end; of a server that says nothing it takes leave after the time for it."""
+    program = textwrap.dedent(
+        f"""
+        import asyncio
+        from greenroom import {kind} as Kind
+        flags = Kind({server.url!r}, "k")
+        hopeless = Kind("http://127.0.0.1:9", "k")
+        def use():
+            for _ in range(5):
+                flags.bool_value("a", True)
+                hopeless.bool_value("a", True)
+        async def use_in_loop():
+            await flags.wait_ready()
+            use()
+        if Kind.__name__ == "Client":
+            assert flags.wait_ready()
+            use()
+        else:
+            asyncio.run(use_in_loop())
+        {ending}
+        """
+    )
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, env=surroundings({}))
+
+    assert list(_counts(server).values()) == [5]
+    assert time.monotonic() - begun < 10

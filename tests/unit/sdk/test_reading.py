@@ -10,7 +10,7 @@ from tests.unit.sdk.documents import snapshot
 
 from greenroom import Client, ConfigurationError, Evaluation, Options, StaticSource
 from greenroom.copies import MAX_BUILT_NODES, copier_of
-from greenroom.testing import InMemoryFlags
+from greenroom.testing import Exposure, InMemoryFlags, Outcome
 
 VALUES: dict[str, Any] = {
     "boolean": True,
@@ -372,3 +372,63 @@ def test_readers_among_changes_never_keep_an_old_view() -> None:
 
     assert failures == []
     assert flags.int_value("a", -1) == 299
+
+
+def test_testing_flags_remember_what_was_served_and_tracked(greenroom_flags: InMemoryFlags) -> None:
+    """Values, defaults and outcomes, in order, whatever the context is; until they are to forget it."""
+    greenroom_flags.set("a", True)
+    for _ in range(2):
+        greenroom_flags.bool_value("a", False, {"targetingKey": "dora"})
+    greenroom_flags.str_details("a", "?")
+    greenroom_flags.int_value("unknown", 5, None)  # type: ignore[arg-type]
+    greenroom_flags.track("paid", {"targetingKey": "dora"}, 12.5)
+    greenroom_flags.track("left")
+
+    assert greenroom_flags.exposures == [
+        Exposure("a", "on", True, "dora"),
+        Exposure("a", "on", True, "dora"),
+        Exposure("a", None, None, None),
+        Exposure("unknown", None, None, None),
+    ]
+    assert greenroom_flags.tracked == [Outcome("paid", "dora", 12.5), Outcome("left", None, None)]
+    greenroom_flags.forget_told()
+    assert (greenroom_flags.exposures, greenroom_flags.tracked) == ([], [])
+
+
+def test_a_sink_with_tellers_is_asked_once_for_each_evaluation() -> None:
+    """And again after a change; errors are told as they come."""
+
+    class Telling(Sink):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: list[str] = []
+            self.contexts: list[Any] = []
+
+        def teller(self, evaluation: Evaluation) -> Any:
+            self.asked.append(evaluation.flag_key)
+            return self.contexts.append
+
+    sink = Telling()
+    flags = Client(options=Options(is_offline=True, bootstrap=snapshot(1, a=True), sink=sink))
+    for number in range(3):
+        assert flags.bool_value("a", False, {"n": number}) is True
+        flags.bool_details("a", False, {"d": number})
+        flags.bool_value("unknown", False)
+
+    assert sink.asked == ["a"]
+    assert sink.contexts == [{"n": 0}, {"d": 0}, {"n": 1}, {"d": 1}, {"n": 2}, {"d": 2}]
+    assert [told[0] for told in sink.told] == ["unknown"] * 3
+
+
+def test_a_closed_client_tells_nothing() -> None:
+    """But evaluates."""
+    sink = Sink()
+    flags = InMemoryFlags({"a": True}, sink=sink)
+    flags.bool_value("a", False)
+    flags.close()
+    flags.set("b", True)
+    flags.track("paid")
+
+    assert (flags.bool_value("a", False), flags.bool_value("b", False)) == (True, True)
+    assert [told[0] for told in sink.told] == ["a"]
+    assert sink.tracked_events == []
