@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{,]', re.DOTALL)
 _SEPARATORS: Final = (b"{", b"[", b",")
 
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
-Id = Annotated[str, Field(min_length=1, max_length=300, pattern=_PRINTABLE)]
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Uri = Annotated[str, Field(min_length=1, max_length=2_048, pattern=_PRINTABLE)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -31,9 +31,8 @@ class Foreign(BaseModel):
 def strict_json(data: bytes, limits: Limits) -> Any:
     """The value of a document in which every member decides something; nothing ambiguous is read."""
     _check_size(data, limits)
-    longest = len(data)
     try:
-        return read_json(data, depth=limits.json_depth, nodes=limits.json_nodes, string_bytes=longest)
+        return read_json(data, depth=limits.json_depth, nodes=limits.json_nodes, string_bytes=len(data))
     except Invalid as refusal:
         raise refused(refusal) from None
 

@@ -178,7 +178,7 @@ def _about_of(read: EventRead, content: _TestSuiteRun) -> About | None:
     kind = told.kind or (beside.kind if beside else None)
     if kind is None:
         return None
-    suite = told.suite or (content.suite.id if content.suite else None) or (beside.suite if beside else read.subject_id)
+    suite = told.suite or (content.suite.id if content.suite else None) or (beside and beside.suite) or read.subject_id
     run = Run(told.run or read.subject_id, told.attempt)
     said = About(kind=kind, suite=suite, run=run, subject=_subject_of(read), url=_link_of(content))
     if beside is None:

@@ -1,7 +1,7 @@
 """What the readers hand over: facts as they were written down elsewhere, normalised, not yet believed or stored.
 
 A draft is pure data: whether the sender may say this, and how it fits what is known, is for the caller to decide.
-Times are in UTC, digests are `<algorithm>:<hex>` in small letters, texts are bounded and free of control characters.
+Times are in UTC, digests are `sha256:<hex>` in small letters, texts are bounded and free of control characters.
 """
 
 from collections.abc import Mapping
@@ -91,10 +91,10 @@ class EvidenceDraft:
     """
 
     kind: str
-    suite: str
     run: Run
     outcome: Outcome
     attachment_digest: str
+    suite: str | None = None
     subject: Subject | None = None
     environment: str | None = None
     slot: str | None = None
@@ -117,8 +117,8 @@ class About:
     """
 
     kind: str
-    suite: str
     run: Run
+    suite: str | None = None
     subject: Subject | None = None
     environment: str | None = None
     slot: str | None = None

@@ -27,7 +27,6 @@ VULNERABILITIES_0_1: Final = "https://in-toto.io/attestation/vulns/v0.1"
 VULNERABILITIES_0_2: Final = "https://in-toto.io/attestation/vulns/v0.2"
 
 _STATEMENTS: Final = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
-_DIGESTS: Final = ("sha256", "sha384", "sha512")
 _COMMITS: Final = ("gitCommit", "sha1")
 
 
@@ -85,15 +84,12 @@ def read_statement(
 
 
 def _subject_of(digests: Mapping[str, str], index: int) -> Subject:
-    for algorithm in _DIGESTS:
-        if digest := digest_in(f"{algorithm}:{digests.get(algorithm, '')}"):
-            return Subject(digest=digest)
+    if digest := digest_in(f"sha256:{digests.get('sha256', '')}"):
+        return Subject(digest=digest)
     for algorithm in _COMMITS:
         if commit := commit_in(digests.get(algorithm, "")):
             return Subject(commit=commit)
-    raise Unreadable(
-        "a subject needs a digest of sha256, sha384, sha512, or the gitCommit", field=f"/subject/{index}/digest"
-    )
+    raise Unreadable("a subject needs its sha256, or its gitCommit", field=f"/subject/{index}/digest")
 
 
 def _attestation(read: StatementRead) -> tuple[Fact, ...]:

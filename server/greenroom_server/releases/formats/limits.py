@@ -29,5 +29,5 @@ DEFAULT: Final = Limits()
 
 # What is kept of what was read.
 MAX_TEXT: Final = 300
-MAX_URL: Final = 2_048
+MAX_URL: Final = 2_000
 MAX_LISTED: Final = 100

@@ -1,12 +1,12 @@
 """Why input is not read. All are `Invalid`, so they name the place; each has a code of its own.
 
 Invalid
-├── Unreadable            not what its format says
-│   ├── ForbiddenConstruct a construct that no report needs and attackers use
-│   ├── UnknownFormat     no reader for this format or version
-│   └── BadSignature      not signed by a pinned key
+├── Unreadable              not what its format says
+│   ├── ForbiddenConstruct  a construct that no report needs and attackers use
+│   ├── UnknownFormat       no reader for this format or version
+│   └── BadSignature        not signed by a pinned key
 └── LimitExceeded
-    └── Oversized         past a limit of the reader
+    └── Oversized           past a limit of the reader
 """
 
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded

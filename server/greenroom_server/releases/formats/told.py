@@ -31,7 +31,7 @@ def _commit(text: str) -> str:
 
 Digest = Annotated[str, AfterValidator(_digest)]
 Commit = Annotated[str, AfterValidator(_commit)]
-Number = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Number = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class CountsTold(BaseModel):
@@ -61,14 +61,14 @@ class Told(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$")] | None = None
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)*$", max_length=100)] | None = None
     suite: Id | None = None
     digest: Digest | None = None
     commit: Commit | None = None
     service: Id | None = None
     slot: Id | None = None
     run: Id | None = None
-    attempt: Annotated[int, Field(ge=1, le=10_000)] = FIRST_ATTEMPT
+    attempt: Annotated[int, Field(ge=1, le=1_000)] = FIRST_ATTEMPT
     counts: CountsTold | None = None
 
 

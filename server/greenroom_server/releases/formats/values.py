@@ -11,8 +11,7 @@ from packageurl import PackageURL
 from greenroom_server.releases.formats.limits import MAX_LISTED, MAX_TEXT, MAX_URL
 from greenroom_server.web.times import moment_in
 
-_HEX_LENGTH: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-_HEX: Final = re.compile(r"[0-9a-f]+")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LINK: Final = re.compile(r"https?://[^\s\x00-\x20\x7f<>\"]+", re.IGNORECASE)
 _UNSHOWABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -30,11 +29,9 @@ def digest_of_parts(digests: Iterable[str]) -> str:
 
 
 def digest_in(text: str) -> str | None:
-    """The digest that a text like `sha256:9F…` is, in small letters; None if it is none."""
-    algorithm, colon, value = text.strip().lower().partition(":")
-    if colon and len(value) == _HEX_LENGTH.get(algorithm) and _HEX.fullmatch(value):
-        return f"{algorithm}:{value}"
-    return None
+    """The SHA-256 digest that a text like `sha256:9F…` is, in small letters; None if it is none."""
+    value = text.strip().lower()
+    return value if _DIGEST.fullmatch(value) else None
 
 
 def commit_in(text: str) -> str | None:
