@@ -97,3 +97,18 @@ def test_a_change_by_somebody_else_in_between_is_noticed(admin: Terminal, inside
     assert "412 precondition_failed" in done.out
     rules = inside.json("flags", "show", "new-checkout")["configurations"]["production"]["rules"]
     assert rules[-1]["rollout"]["percent"] == 70_000
+
+
+def test_many_changes_are_looked_at_again_after_the_question(admin: Terminal, inside: Inside) -> None:
+    """A copy names no version, but makes nothing either that was not agreed to."""
+    question = "copy from `staging` to `production`? [y/N]: "
+
+    def meanwhile() -> str:
+        inside.run("flags", "rollout", "new-checkout", "70", "-e", "production", "--yes").expect(0)
+        return "y\n"
+
+    copy_one = ("flags", "copy", "new-checkout", "--from", "staging", "-e", "production")
+    done = admin.converse(*copy_one, answers={question: meanwhile}).expect(1)
+    assert "no longer what was shown" in done.out
+    rules = inside.json("flags", "show", "new-checkout")["configurations"]["production"]["rules"]
+    assert rules[-1]["rollout"]["percent"] == 70_000

@@ -28,6 +28,8 @@ ENDINGS = [
     (Said.problem(412, "precondition_failed"), 1, "look at it again"),
     (Said.problem(500, "internal"), 3, "500 internal"),
     (Said(200, "<html>log in</html>", "text/html"), 3, "`text/html` that cannot be read"),
+    (Said(200, {"hello": "world"}), 3, "no member `environments`"),
+    (Said(200, ["hello"]), 3, "cannot be read"),
     (Said(404, "<html>nothing</html>", "text/html"), 3, "no problem document"),
 ]
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 
 from greenroom.cli.errors import CommandError, Unreachable, UsageError
-from greenroom.cli.problems import error_of, unreadable
+from greenroom.cli.problems import error_of, media_type_of, unreadable
 from greenroom.version import VERSION
 
 PAUSES_S: Final = (0.3, 0.9)
@@ -27,6 +27,15 @@ PAGE: Final = 200
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _STILL_SERVED: Final = "key_in_use"  # an earlier try of the same creation
 _JSON: Final = "application/json"
+
+
+class Members(dict[str, Any]):
+    """An object of an answer; a member that is not there is no KeyError but an answer of no use."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Unreachable(
+            f"the answer has no member `{name}`", hint="is this a Greenroom server, and as new as this command?"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +81,12 @@ class Api:
         """Read one thing."""
         return self._answer(self._request("GET", path, query))
 
-    def text(self, path: str, **query: Any) -> str:
+    def text(self, path: str, media_type: str, **query: Any) -> str:
         """Read a document as the server wrote it."""
-        return self._send(self._request("GET", path, query)).text
+        response = self._send(self._request("GET", path, query))
+        if media_type_of(response) != media_type:
+            raise unreadable(response)
+        return response.text
 
     def pages(self, path: str, *, limit: int | None = None, **query: Any) -> dict[str, Any]:
         """A list's items, page after page, up to the limit, in the shape of one page."""
@@ -139,9 +151,12 @@ class Api:
         if response.status_code == httpx.codes.NO_CONTENT:
             return Answer(None, None)
         try:
-            return Answer(response.json(), response.headers.get("etag"))
+            body = response.json(object_hook=Members)
         except ValueError:
             raise unreadable(response) from None
+        if not isinstance(body, Members):
+            raise unreadable(response)
+        return Answer(body, response.headers.get("etag"))
 
     def _send(self, request: _Request) -> httpx.Response:
         for pause_s in self._pauses_s:

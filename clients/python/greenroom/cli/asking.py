@@ -1,7 +1,7 @@
 """A change that is shown before it is made: dry run, question, change.
 
-INVARIANT: what is made is what was shown. The change names the version that the dry run was made of, so if somebody
-was faster in between, the server refuses it.
+INVARIANT: what somebody agreed to is what is made. A change of one thing names the version that the dry run was made
+of, so if another was faster in between, the server refuses it; a change of many is looked at again after the question.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,14 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change in words, and how to make it; `make(True)` is the dry run and gives `changes` and `result`."""
+    """A change in words, and how to make it; `make(True)` is the dry run and gives `changes` and `result`.
+
+    `is_versioned` says that the change names the version it is meant for.
+    """
 
     title: str
     make: Callable[[bool], Any]
+    is_versioned: bool = True
 
 
 def carry_out(session: Session, proposal: Proposal, consent: Consent) -> Any:
@@ -48,6 +52,8 @@ def carry_out(session: Session, proposal: Proposal, consent: Consent) -> Any:
             return None if not screen.is_json else screen.json(looked)
         if looked["changes"] and asks:
             agree(screen, proposal.title)
+            if not proposal.is_versioned and proposal.make(True)["changes"] != looked["changes"]:
+                raise CommandError("what would change is no longer what was shown", hint="look at it again")
     return proposal.make(False)
 
 

@@ -35,7 +35,8 @@ def export_project(
     """Write the whole project as one document, which `import` and `apply` take."""
     wanted = "json" if session.screen.is_json else format
     with session.screen.working(f"exporting {session.project}"):
-        text = session.api.text(session.project_path("export"), format=wanted)
+        media_type = _JSON if wanted == "json" else _YAML
+        text = session.api.text(session.project_path("export"), media_type, format=wanted)
     if output is None:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         return
@@ -54,7 +55,7 @@ def import_project(session: Session, file: File, yes: Yes = False, dry_run: DryR
         with session.screen.working("importing"):
             return session.api.create(_IMPORT, document, dry_run=dry_run, media_type=media_type).body
 
-    body = carry_out(session, Proposal("import the project", make), Consent(yes, dry_run))
+    body = carry_out(session, Proposal("import the project", make, is_versioned=False), Consent(yes, dry_run))
     if not dry_run:
         counts = ", ".join(f"{len(body[noun])} {noun}" for noun in ("environments", "segments", "flags"))
         session.screen.result(body, f"imported `{body['project']['key']}`: {counts}", keys=[body["project"]["key"]])

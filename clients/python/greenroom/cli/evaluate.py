@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import RenderableType
 
 from greenroom.cli.arguments import FlagKey
 from greenroom.cli.command import Needs, command
@@ -48,8 +47,8 @@ def evaluate(
             raise UsageError("an SDK key evaluates as an application does: without `--explain` and `--at`")
         made = session.api.ask(f"/ofrep/v1/evaluate/flags/{quote(flag, safe='')}", {"context": asked}).body
         result = {**made, "error_code": None, "metadata": made.get("metadata", {})}
-    shown: RenderableType = tree_of(made) if explain else f"{flag}: {outcome(result)}"
-    session.screen.result(made, [shown], keys=[json.dumps(result["value"], ensure_ascii=False)])
+    shown = tree_of(made) if explain else f"{flag}: {outcome(result)}"
+    session.screen.result(made, shown, keys=[json.dumps(result["value"], ensure_ascii=False)])
     if result["error_code"] is not None:
         raise CommandError(f"`{flag}` cannot be evaluated in this context: {result['error_code']}")
 

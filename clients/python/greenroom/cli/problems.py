@@ -42,6 +42,11 @@ def unreadable(response: httpx.Response) -> Unreachable:
     )
 
 
+def media_type_of(response: httpx.Response) -> str:
+    """Without parameters, in small letters; empty if none is declared."""
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
 def particulars(problem: Mapping[str, Any]) -> Iterator[str]:
     """What the problem names beside its detail: fields, the limit, and how the server's log calls the request."""
     detail = problem.get("detail")
@@ -61,7 +66,7 @@ def particulars(problem: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _problem_in(response: httpx.Response) -> Mapping[str, Any] | None:
-    if _media_type(response) != "application/problem+json":
+    if media_type_of(response) != "application/problem+json":
         return None
     try:
         document = response.json()
@@ -70,12 +75,8 @@ def _problem_in(response: httpx.Response) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _media_type(response: httpx.Response) -> str:
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-
-
 def _content_of(response: httpx.Response) -> str:
-    return f"`{_media_type(response)}`" if _media_type(response) else "content of no declared type"
+    return f"`{media_type_of(response)}`" if media_type_of(response) else "content of no declared type"
 
 
 def _named(status: int) -> str:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from greenroom.cli.errors import CommandError
 from greenroom.cli.problems import particulars
@@ -23,6 +24,8 @@ from greenroom.cli.problems import particulars
 _ENDLESS: Final = 10_000
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+Part = str | Text | Table | Tree
+Shown = Part | Iterable[Part]
 Cell = str | Text | int | float | bool | None
 
 
@@ -40,7 +43,7 @@ class Screen:
         """Whether there is somebody to answer a question."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
-    def result(self, body: Any, shown: Iterable[RenderableType] | RenderableType, *, keys: Iterable[str] = ()) -> None:
+    def result(self, body: Any, shown: Shown, *, keys: Iterable[str] = ()) -> None:
         """The command's result: `body` for machines, `shown` for people, `keys` line by line with `--quiet`."""
         if self.is_json:
             self.json(body)
@@ -48,7 +51,7 @@ class Screen:
             for key in keys:
                 self.line(key)
         else:
-            for one in [shown] if isinstance(shown, str | Text | Table) or not isinstance(shown, Iterable) else shown:
+            for one in (shown,) if isinstance(shown, str | Text | Table | Tree) else shown:
                 self.show(one)
 
     def json(self, body: Any, *, is_line: bool = False) -> None:

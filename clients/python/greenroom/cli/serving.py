@@ -82,7 +82,7 @@ def copy_flags(
         return session.api.change("POST", path, wanted, dry_run=dry_run, is_repeatable=True).body
 
     title = f"copy from `{source}` to `{session.environment}`"
-    body = carry_out(session, Proposal(title, make), Consent(yes, dry_run))
+    body = carry_out(session, Proposal(title, make, is_versioned=False), Consent(yes, dry_run))
     if not dry_run:
         items = body["items"]
         said = f"copied {_flags(items)}" if items else "nothing was to be copied"
