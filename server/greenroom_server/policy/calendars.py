@@ -97,7 +97,7 @@ def _window(kind: CalendarType, zone: ZoneInfo, start: datetime, end: datetime) 
     return Window(last_instant(start, zone), first_instant(end, zone))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _in_week(kind: CalendarType, zone: ZoneInfo, weekly: tuple[Stretch, ...], monday: int) -> tuple[Window, ...]:
     midnight = datetime.fromordinal(monday)
     windows = (

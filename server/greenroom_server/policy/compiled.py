@@ -10,7 +10,7 @@ from greenroom_server.policy.calendars import Calendar, compile_calendar
 from greenroom_server.policy.document import PolicyDocument
 from greenroom_server.policy.facts import Instant
 from greenroom_server.policy.lint import lint
-from greenroom_server.policy.reading import read_document
+from greenroom_server.policy.reading import MAX_REMARKS, read_document
 from greenroom_server.policy.remarks import PolicyRefused, Remark
 from greenroom_server.policy.zones import first_instant, read_local, tzdata_version, zone_of
 
@@ -37,12 +37,12 @@ class Policy:
 
 
 def compile_policy(authored: Any, version: int) -> Policy:
-    """The policy that JSON-shaped data describes. Raises PolicyRefused with everything that is wrong."""
+    """The policy that JSON-shaped data describes. Raises PolicyRefused with what is wrong, at most 50 remarks."""
     document, digest = read_document(authored)
     remarks = lint(document)
     if errors := [one for one in remarks if one.severity == "error"]:
-        raise PolicyRefused(errors)
-    return _prepared(document, digest, version, remarks)
+        raise PolicyRefused(errors[:MAX_REMARKS])
+    return _prepared(document, digest, version, remarks[:MAX_REMARKS])
 
 
 def load_policy(authored: Any, version: int) -> Policy:

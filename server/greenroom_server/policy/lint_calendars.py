@@ -54,13 +54,13 @@ def unreadable(path: str, read: Callable[[str], object], text: str | None) -> It
 
 
 def _warnings(path: str, spec: CalendarSpec, calendar: Calendar) -> Iterator[Remark]:
-    stretches = [read_weekly(text) for text in spec.weekly or ()]
-    for index, mine in enumerate(stretches):
-        for earlier in stretches[:index]:
-            if spec.type == "allow" and _minutes(merge_week(mine + earlier)) < _minutes(mine) + _minutes(earlier):
-                text = f"`{(spec.weekly or ())[index]}` overlaps another window of this calendar"
-                yield Remark(f"{path}/weekly/{index}", text, "warning")
-                break
+    earlier: tuple[Stretch, ...] = ()
+    for index, text in enumerate(spec.weekly or ()):
+        mine = merge_week(read_weekly(text))
+        together = merge_week(earlier + mine)
+        if spec.type == "allow" and _minutes(together) < _minutes(earlier) + _minutes(mine):
+            yield Remark(f"{path}/weekly/{index}", f"`{text}` overlaps another window of this calendar", "warning")
+        earlier = together
     if calendar.weekly == ((0, WEEK),):
         said = "is frozen all of the time: nothing would ever go" if spec.type == "freeze" else "is never closed"
         yield Remark(f"{path}/weekly", f"the calendar {said}", "warning")

@@ -2,12 +2,25 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from typing import Final
 
 from greenroom_server.policy.document import CalendarRule, FlagLiveRule, PolicyDocument, Rule, SoakRule, SuitesRule
 from greenroom_server.policy.remarks import Remark, path_of
 from greenroom_server.policy.zones import zone_of
 
-_LISTS = ("actions", "environments", "modes", "use", "require", "all_of", "roles", "sources", "builders", "branches")
+_SHOWN: Final = 10
+_LISTS: Final = (
+    "actions",
+    "environments",
+    "modes",
+    "use",
+    "require",
+    "all_of",
+    "roles",
+    "sources",
+    "builders",
+    "branches",
+)
 
 
 def name_remarks(document: PolicyDocument) -> Iterator[Remark]:
@@ -34,7 +47,8 @@ def unknown(path: str, names: Iterable[str] | str | None, known: Collection[str]
     listed = (
         [(path, names)] if isinstance(names, str) else [(f"{path}/{at}", one) for at, one in enumerate(names or ())]
     )
-    there = ", ".join(f"`{name}`" for name in sorted(known)) or "none"
+    there = ", ".join(f"`{name}`" for name in sorted(known)[:_SHOWN]) or "none"
+    there += f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     for where, name in listed:
         if name not in known:
             yield Remark(where, f"there is no {noun} `{name}` in this policy; there is: {there}")

@@ -59,6 +59,8 @@ def _reach(path: str, rule: Rule, document: PolicyDocument) -> Iterator[Remark]:
     if wanted and actions and not actions & wanted:
         text = f"a rule of kind `{rule.kind}` never applies to these: it is for {', '.join(sorted(wanted))}"
         yield Remark(f"{path}/actions", text)
+    if rule.modes == ("hold",):
+        yield Remark(f"{path}/modes", "on hold nothing goes, so that the rule changes nothing", "warning")
     if "rollback" in actions and rule.kind in ("calendar", "approval", "soak", "suites", "evidence", "demo"):
         text = f"holds a rollback up by its {rule.kind}: a way back that needs nothing is safer"
         yield Remark(f"{path}/actions", text, "warning")
@@ -94,6 +96,15 @@ def _evidence(path: str, rule: EvidenceRule) -> Iterator[Remark]:
 def _soak(path: str, rule: SoakRule, document: PolicyDocument) -> Iterator[Remark]:
     if rule.in_ in environments_of(rule, document):
         yield Remark(f"{path}/in", f"a build cannot soak in `{rule.in_}` before it may go there: name one before it")
+    place = document.environments.get(rule.in_)
+    for key in environments_of(rule, document):
+        if (
+            place
+            and key != rule.in_
+            and key in document.environments
+            and document.environments[key].order <= place.order
+        ):
+            yield Remark(f"{path}/in", f"`{rule.in_}` does not have a lower `order` than `{key}`", "warning")
     for other in document.rules:
         if isinstance(other, EvidenceRule) and other.max_age is not None and other.max_age <= rule.for_:
             text = f"soaks for as long as the evidence of `{other.id}` lasts, which is stale before the soak is over"

@@ -1,13 +1,13 @@
 """Windows of calendars as instants, at and around what clocks do to them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.policy.clocks import AROUND, MINUTE, ODD_WEEKS, WEEK, clock_around, covered_minutes
+from tests.unit.policy.clocks import AROUND, EPOCH, MINUTE, ODD_WEEKS, WEEK, clock_around, covered_minutes
 
 from greenroom_server.policy.calendars import ALWAYS, Calendar, compile_calendar
 from greenroom_server.policy.document import CalendarSpec
@@ -92,6 +92,23 @@ def test_agrees_with_a_walk_over_every_minute(zone: str, monday: str, entries: l
         else:
             after = made.next_window((clock.start + left) * MINUTE)
             assert after is None or after.start >= (clock.start + right) * MINUTE
+
+
+@pytest.mark.parametrize(("zone", "monday"), PLACES)
+@given(start=st.integers(0, WEEK) | SHARP.map(lambda minute: 6 * DAY + minute), length=st.integers(1, 3 * DAY) | SHARP)
+@settings(max_examples=20, deadline=None)
+def test_one_stretch_agrees_with_the_clock(zone: str, monday: str, start: int, length: int) -> None:
+    """A freeze lasts from the first to the last time that its boundaries are shown, an allow window the other way."""
+    clock = clock_around(zone, monday)
+    begin = datetime.fromisoformat(monday) + timedelta(minutes=start)
+    end = begin + timedelta(minutes=max(length, 1))
+    shown = [(boundary - EPOCH) // timedelta(minutes=1) for boundary in (begin, end)]
+    texts = begin.isoformat(timespec="minutes"), end.isoformat(timespec="minutes")
+
+    frozen, open_ = once("freeze", *texts, zone=zone), once("allow", *texts, zone=zone)
+
+    assert frozen.once == (clock.first_of(shown[0]) * MINUTE, clock.last_of(shown[1]) * MINUTE)
+    assert open_.once == (clock.last_of(shown[0]) * MINUTE, clock.first_of(shown[1]) * MINUTE)
 
 
 def test_freeze_of_the_weekend_ends_at_its_local_hour_in_spring() -> None:

@@ -202,6 +202,8 @@ WARNINGS: list[tuple[Document, str, str]] = [
         "no window is longer than that",
     ),
     # rules
+    (more(SHOP, kind="veto", actions=["deploy"], modes=["hold"]), "/rules/14/modes", "on hold nothing goes"),
+    (environment(SHOP, "staging", order=30), "/rules/7/in", "does not have a lower `order` than `production`"),
     (more(SHOP, kind="veto", actions=["deploy", "darken"]), "/rules/14/actions", "leave it out"),
     (rule(SHOP, "hours", actions=["deploy", "rollback"]), "/rules/8/actions", "holds a rollback up by its calendar"),
     (
@@ -328,3 +330,17 @@ def test_errors_come_first() -> None:
 def test_nothing_to_say(document: Document) -> None:
     """What is right is not remarked on."""
     assert remarks(document) == []
+
+
+def test_long_lists_are_cut() -> None:
+    """Of many names that could be meant, some are listed."""
+    many = {f"place-{at:02}": {"order": 1, "tier": "development"} for at in range(20)}
+    document = rule({**SHOP, "environments": {**SHOP["environments"], **many}}, "order", environments=["prod"])
+
+    [(_, path, text)] = remarks(document)
+
+    assert path == "/rules/6/environments/0"
+    assert text.endswith(
+        "there is: `place-00`, `place-01`, `place-02`, `place-03`, `place-04`, `place-05`, `place-06`, "
+        "`place-07`, `place-08`, `place-09` and 12 more"
+    )
