@@ -1,8 +1,9 @@
-"""What the tests of the readers share: a sender's words, and a check of a refusal."""
+"""What the tests of the readers share: a sender's words, a statement, and a check of a refusal."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,6 +14,17 @@ DIGEST: Final = "sha256:0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de681
 OTHER_DIGEST: Final = f"sha256:{'ab' * 32}"
 COMMIT: Final = "c0ffee" * 6 + "c0de"
 ABOUT: Final = About(kind="test.unit", suite="unit", run=Run("build-7", 2), subject=Subject(digest=DIGEST))
+
+
+def statement(kind: str, predicate: Any, **changed: Any) -> bytes:
+    """An in-toto statement about one artifact."""
+    made = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "app", "digest": {"sha256": DIGEST.removeprefix("sha256:")}}],
+        "predicateType": kind,
+        "predicate": predicate,
+    }
+    return json.dumps(made | changed).encode()
 
 
 @contextmanager

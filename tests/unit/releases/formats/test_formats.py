@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, refusing
+from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, refusing, statement
 
 from greenroom_server.releases.formats import FORMATS, Beside, read
 from greenroom_server.releases.formats.drafts import EvidenceDraft, Fact, Subject
@@ -23,14 +23,7 @@ JUNIT: Final = b'<testsuite><testcase name="a"/></testsuite>'
 SARIF: Final = json.dumps(
     {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": [{"level": "warning"}]}]}
 ).encode()
-STATEMENT: Final = json.dumps(
-    {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"digest": {"sha256": DIGEST.removeprefix("sha256:")}}],
-        "predicateType": TEST_RESULT,
-        "predicate": {"result": "PASSED", "configuration": []},
-    }
-).encode()
+STATEMENT: Final = statement(TEST_RESULT, {"result": "PASSED", "configuration": []})
 EVENT: Final = {
     "context": {
         "specversion": "0.5.1",

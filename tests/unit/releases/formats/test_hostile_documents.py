@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST
+from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, statement
 
 from greenroom_server.errors import Invalid
 from greenroom_server.releases.formats import Beside, read
@@ -61,16 +61,6 @@ VALUES: Final = st.recursive(
 )
 
 
-def statement(kind: str) -> dict[str, Any]:
-    subject = {"name": "app", "digest": {"sha256": DIGEST.removeprefix("sha256:")}}
-    return {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [subject],
-        "predicateType": kind,
-        "predicate": PREDICATES[kind],
-    }
-
-
 def cloud_event(event: dict[str, Any]) -> dict[str, Any]:
     attributes = {name: event["context"][name] for name in ("id", "source", "type")}
     return attributes | {"specversion": "1.0", "data": event | {"customData": TOLD}}
@@ -78,7 +68,7 @@ def cloud_event(event: dict[str, Any]) -> dict[str, Any]:
 
 DOCUMENTS: Final = [
     ("sarif", SARIF),
-    *(("in-toto", statement(kind)) for kind in PREDICATES),
+    *(("in-toto", json.loads(statement(kind, made))) for kind, made in PREDICATES.items()),
     *(("application/cloudevents+json", cloud_event(event)) for event in EVENTS),
 ]
 

@@ -1,6 +1,8 @@
 """Reports made to hurt are refused or read within bounds. What counts is memory and work, not the clock."""
 
+import contextlib
 import gzip
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Final
@@ -9,8 +11,10 @@ import pytest
 from tests.unit.releases.formats.rig import ABOUT, refusing
 
 from greenroom_server.errors import Invalid
+from greenroom_server.releases.formats.bounded_xml import XmlReader
 from greenroom_server.releases.formats.junit import read_junit
-from greenroom_server.releases.formats.limits import DEFAULT, MIB
+from greenroom_server.releases.formats.limits import DEFAULT, MIB, Limits
+from greenroom_server.releases.formats.refusals import Oversized
 
 MOST_MEMORY: Final = 64 * MIB
 FULL: Final = DEFAULT.total_bytes - 100
@@ -150,6 +154,43 @@ def test_what_is_past_a_limit_is_refused(report: Callable[[], bytes], limit: str
 def test_what_is_odd_but_harmless_is_read_within_bounds(report: Callable[[], bytes]) -> None:
     """Nothing outside of the report is looked at, and little of it is kept."""
     assert peak_of(report(), None) < MOST_MEMORY
+
+
+@pytest.mark.parametrize("name", ["a million properties", "deep", "many names", "many hosts"])
+def test_the_reader_stops_at_a_limit(name: str) -> None:
+    """Past it no more of the report is looked at, however long it is."""
+    report, _ = TOO_LARGE[name]
+    started = []
+
+    with pytest.raises(Oversized):
+        XmlReader(Limits(xml_elements=500)).walk(report(), lambda tag, _: started.append(tag), lambda _: None)
+
+    assert len(started) <= 500
+
+
+WATCHED: Final = ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "import")
+watch: list[str] | None = None
+
+
+def _hear(event: str, _: object) -> None:
+    if watch is not None and event in WATCHED:
+        watch.append(event)
+
+
+def test_nothing_outside_of_a_report_is_touched() -> None:
+    """No file is opened, no name resolved and nothing connected to, whatever a report refers to."""
+    global watch  # audit hooks stay as long as the process
+    read_junit([b"<testsuite/>"], ABOUT)  # what is imported on first use is imported
+    sys.addaudithook(_hear)
+    reports = [*FORBIDDEN.values(), *(READ[name]() for name in ("stylesheet", "xinclude", "schema location"))]
+
+    watch = []
+    for report in reports:
+        with contextlib.suppress(Invalid):
+            read_junit([report], ABOUT)
+    heard, watch = watch, None
+
+    assert heard == []
 
 
 def test_attributes_in_many_tags_do_not_pile_up() -> None:

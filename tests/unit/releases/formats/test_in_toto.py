@@ -1,12 +1,11 @@
 """Statements are read by their digests, and what a predicate leaves out is left open rather than guessed."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
-from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, OTHER_DIGEST, refusing
+from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, OTHER_DIGEST, refusing, statement
 
 from greenroom_server.releases.formats.drafts import (
     AttestationDraft,
@@ -24,16 +23,6 @@ HEX: Final = DIGEST.removeprefix("sha256:")
 ANYBODY: Final = replace(ABOUT, subject=None)
 SOURCE: Final = {"uri": "git+https://git.example/shop@refs/heads/main", "digest": {"gitCommit": COMMIT}}
 IMAGE: Final = {"uri": "pkg:docker/python@3.11", "digest": {"sha256": HEX}}
-
-
-def statement(kind: str, predicate: Any, **changed: Any) -> bytes:
-    made = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": "app", "digest": {"sha256": HEX}}],
-        "predicateType": kind,
-        "predicate": predicate,
-    }
-    return json.dumps(made | changed).encode()
 
 
 def test_result(**changed: Any) -> Any:

@@ -1,11 +1,10 @@
 """Vulnerability scans as in-toto predicates: how bad, and from when on a scan is red."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
-from tests.unit.releases.formats.rig import ABOUT, DIGEST, refusing
+from tests.unit.releases.formats.rig import ABOUT, DIGEST, refusing, statement
 
 from greenroom_server.releases.formats.drafts import Counts, EvidenceDraft, Subject
 from greenroom_server.releases.formats.findings import Severity, Threshold
@@ -15,16 +14,11 @@ SCANNER: Final = "pkg:github/aquasecurity/trivy@0.19.2"
 
 
 def scan(*result: Any, kind: str = VULNERABILITIES_0_2, threshold: Threshold | None = None) -> EvidenceDraft:
-    made = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"digest": {"sha256": DIGEST.removeprefix("sha256:")}}],
-        "predicateType": kind,
-        "predicate": {
-            "scanner": {"uri": SCANNER, "db": {"lastUpdate": "2026-01-01T00:00:00Z"}, "result": list(result)},
-            "metadata": {"scanStartedOn": "2026-01-01T10:00:00Z", "scanFinishedOn": "2026-01-01T10:05:00Z"},
-        },
+    predicate = {
+        "scanner": {"uri": SCANNER, "db": {"lastUpdate": "2026-01-01T00:00:00Z"}, "result": list(result)},
+        "metadata": {"scanStartedOn": "2026-01-01T10:00:00Z", "scanFinishedOn": "2026-01-01T10:05:00Z"},
     }
-    (draft,) = read_statement(json.dumps(made).encode(), ABOUT, threshold=threshold or Threshold())
+    (draft,) = read_statement(statement(kind, predicate), ABOUT, threshold=threshold or Threshold())
     assert isinstance(draft, EvidenceDraft)
     return draft
 
