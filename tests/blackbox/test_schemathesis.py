@@ -43,14 +43,17 @@ TOKEN_NAMES: Final = {
     "manager": "MANAGER_TOKEN",
     "admin": "ADMIN_TOKEN",
 }
-# Keys of the example project; the id of a token is added.
+# Keys of the example project, and of a webhook that is made; the id of a token is added.
 REAL: Final = {
     "project": "shop",
     "environment": "staging",
     "flag": "new-checkout",
     "segment": "staff",
     "key": "new-checkout",
+    "webhook": "on-call",
+    "delivery": "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",
 }
+WEBHOOK: Final = {"key": REAL["webhook"], "url": "https://hooks.invalid/", "events": ["*"]}
 # Who may open a stream gets one that does not end.
 ENDLESS: Final = {("stream_snapshot", "server")}
 AnyCase = Case[Any]
@@ -134,12 +137,11 @@ def target(
         ServerProcess(data_dir_factory(), database_url=make_database(seeded)) as server,
         requests.Session() as session,
     ):
+        admin = {"Authorization": f"Bearer {tokens['ADMIN_TOKEN']}"}
         spare = session.post(
-            f"{server.url}/api/v1/tokens",
-            json={"name": "to be revoked", "kind": "pipeline"},
-            headers={"Authorization": f"Bearer {tokens['ADMIN_TOKEN']}"},
-            timeout=10,
+            f"{server.url}/api/v1/tokens", json={"name": "to be revoked", "kind": "pipeline"}, headers=admin, timeout=10
         )
+        session.post(f"{server.url}/api/v1/projects/shop/webhooks", json=WEBHOOK, headers=admin, timeout=10)
         yield Target(request.param, server.url, headers, spare.json()["id"], session, server, counts)
 
 
