@@ -1,11 +1,13 @@
 """Logging in, and where a command then goes."""
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.blackbox.cli.conftest import Shop
 from tests.blackbox.cli.terminal import Inside, Terminal
+from tests.blackbox.server_process import ServerProcess
 
 
 @pytest.fixture
@@ -105,3 +107,28 @@ def test_an_sdk_key_brings_its_environment(shop: Shop, nobody: Inside) -> None:
 
     (profile,) = nobody.json("profiles", "list")["items"]
     assert (profile["project"], profile["environment"]) == ("shop", "production")
+
+
+def test_a_new_server_is_set_up(make_database: Callable[..., str], data_dir: Path, nobody: Inside) -> None:
+    """The set-up token is traded for a login of the first administrator, once, and neither token is shown."""
+    with ServerProcess(data_dir, database_url=make_database()) as server:
+        setup_token = server.set_up_token()
+        done = nobody.run("setup", "--url", server.url, "--name", "Ada", stdin=setup_token).expect(0)
+
+        whoami = nobody.json("whoami")
+        again = nobody.run("setup", "--url", server.url, stdin=setup_token).expect(1)
+    assert (whoami["name"], whoami["kind"]) == ("Ada", "admin")
+    assert "410 gone" in again.err
+    assert "gr_" not in done.out + done.err + again.err
+
+
+def test_the_first_token_is_not_lost(make_database: Callable[..., str], data_dir: Path, tmp_path: Path) -> None:
+    """Where nothing can be stored it is printed, alone on standard output, and the exit code says that it failed."""
+    (tmp_path / "greenroom").write_text("a file where the folder should be")
+    nobody = Inside(XDG_CONFIG_HOME=str(tmp_path))
+    with ServerProcess(data_dir, database_url=make_database()) as server:
+        done = nobody.run("setup", "--url", server.url, stdin=server.set_up_token()).expect(1)
+
+        holder = Inside(GREENROOM_URL=server.url, GREENROOM_TOKEN=done.out.strip())
+        assert holder.json("whoami")["kind"] == "admin"
+    assert "cannot be written" in done.err

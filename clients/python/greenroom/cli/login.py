@@ -29,6 +29,7 @@ group = typer.Typer(help="The stored logins.", no_args_is_help=True)
 def add_to(app: typer.Typer) -> None:
     """Add the commands that belong to no group."""
     command(app, "login", needs=Needs.ENVIRONMENT)(log_in)
+    command(app, "setup", needs=Needs.SERVER)(set_up)
     command(app, "logout", needs=Needs.SERVER)(log_out)
     command(app, "whoami", needs=Needs.SERVER)(show_whoami)
     app.add_typer(group, name="profiles")
@@ -40,11 +41,46 @@ def log_in(session: Session, token_file: TokenFile = None) -> None:
     The token is asked for without being shown, or read from standard input or a file; never from the command line,
     which others can see. The profile becomes the one that is used when none is named.
     """
-    asked, screen = session.asked, session.screen
-    url = checked_url(asked.url or os.environ.get(URL) or _asked_for_url(session))
+    url = _server(session)
+    _store(session, url, checked_token(_read_token(session, token_file)))
+
+
+def set_up(
+    session: Session,
+    name: Annotated[str, typer.Option(help="Whose token it becomes.")] = "first administrator",
+    token_file: TokenFile = None,
+) -> None:
+    """Trade the set-up token of a new server, which it prints when it starts, for the first administrator's token.
+
+    That is stored as by `greenroom login`, and only shown if it cannot be stored.
+    """
+    url = _server(session)
+    setup_token = checked_token(_read_token(session, token_file))
+    with session.api_at(url, setup_token) as api:
+        made = api.change("POST", "/api/v1/setup", {"setup_token": setup_token, "name": name}).body
+    _keep(session, Profile(url, str(made["token"])))
+    _store(session, url, str(made["token"]))
+
+
+def _keep(session: Session, profile: Profile) -> None:
+    """Before anything else may go wrong: this token cannot be had again."""
+    try:
+        session.profiles.save(profile_name(session.asked, session.profiles), profile)
+    except CommandError as error:
+        session.screen.line(profile.token)
+        raise CommandError(f"{error.detail}; keep the administrator's token, which is printed this once") from None
+
+
+def _server(session: Session) -> str:
+    url = checked_url(session.asked.url or os.environ.get(URL) or _asked_for_url(session))
     if goes_in_clear(url):
-        screen.warn(f"{url} is not encrypted: whoever is on the way can read the token")
-    token = checked_token(_read_token(session, token_file))
+        session.screen.warn(f"{url} is not encrypted: whoever is on the way can read the token")
+    return url
+
+
+def _store(session: Session, url: str, token: str) -> None:
+    """Store the token, if the server takes it, and say whose it is."""
+    asked, screen = session.asked, session.screen
     name = profile_name(asked, session.profiles)
     with session.api_at(url, token) as api:
         whoami: dict[str, Any] = api.get("/api/v1/whoami").body
