@@ -22,7 +22,7 @@ from greenroom_server.app import desk_of
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
-from greenroom_server.database.migrate import migrate, pending, write_revision
+from greenroom_server.database.schema import is_current
 from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.observability.logs import configure_logging
 from greenroom_server.seed import seed
@@ -56,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+async def _migrated(url: str) -> list[str]:
+    # Alembic is large, and a server on a current schema goes without.
+    from greenroom_server.database.migrate import migrate
+
+    return await migrate(url)
+
+
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
     with _store(settings) as ready:
         _prepare(ready)
@@ -64,7 +71,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> int:
     with _store(settings) as ready:
-        applied = asyncio.run(migrate(ready.database_url or ""))
+        applied = asyncio.run(_migrated(ready.database_url or ""))
     print("\n".join(f"applied {revision}" for revision in applied) or "up to date")
     return 0
 
@@ -76,14 +83,14 @@ def _new_admin(settings: Settings, parsed: argparse.Namespace) -> int:
             return (await add_admin(session, parsed.name, SystemClock().now())).token
 
     with _store(settings) as ready:
-        asyncio.run(migrate(ready.database_url or ""))
+        asyncio.run(_migrated(ready.database_url or ""))
         print(asyncio.run(_with_database(ready, add)))
     return 0
 
 
 def _seed(settings: Settings, parsed: argparse.Namespace) -> int:
     with _store(settings) as ready:
-        asyncio.run(migrate(ready.database_url or ""))
+        asyncio.run(_migrated(ready.database_url or ""))
         lines = asyncio.run(_with_database(ready, lambda database: seed(database, SystemClock(), parsed.tokens)))
     print("\n".join(lines))
     return 0
@@ -94,15 +101,19 @@ def _migration(settings: Settings, parsed: argparse.Namespace) -> int:
     if not parsed.name.isidentifier():
         print("greenroom-server: a migration's name looks like `add_something`", file=sys.stderr)
         return 2
+    from greenroom_server.database.migrate import write_revision
+
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as somebody else
         with EmbeddedPostgres(Path(folder) / "data") as url:
-            asyncio.run(migrate(url))
+            asyncio.run(_migrated(url))
             print(asyncio.run(write_revision(url, parsed.name)))
     return 0
 
 
 def _check_config(settings: Settings, _: argparse.Namespace) -> int:
+    from greenroom_server.database.migrate import pending
+
     for name, value in settings.model_dump().items():
         shown = "(set)" if name == "database_url" and value else value
         print(f"GREENROOM_{name.upper()}={shown}")
@@ -117,10 +128,8 @@ def _prepare(settings: Settings) -> None:
 
     With the database down there is nothing to prepare: the workers serve what is on disk.
     """
-    url = settings.database_url or ""
     try:
-        asyncio.run(migrate(url))
-        token = asyncio.run(_with_database(settings, _setup_token))
+        token = asyncio.run(_with_database(settings, _migrated_and_setup_token))
     except Unavailable as error:
         print(f"the database cannot be reached: {error.detail}", file=sys.stderr)
         return
@@ -129,7 +138,9 @@ def _prepare(settings: Settings) -> None:
         print("trade it for an administrator's token: POST /api/v1/setup", file=sys.stderr, flush=True)
 
 
-async def _setup_token(database: Database) -> str | None:
+async def _migrated_and_setup_token(database: Database) -> str | None:
+    if not await is_current(database):
+        await _migrated(database.url)
     async with database.transaction() as session:
         await ensure_installation(session, SystemClock().now())
         return await new_setup_token(session)

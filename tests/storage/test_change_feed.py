@@ -1,6 +1,7 @@
 """The change feed notices every change, hints or no hints."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 
@@ -28,9 +29,9 @@ class Reader:
         self.ticks = 0
 
     async def __call__(self) -> None:
+        self.ticks += 1
         async with self.database.reading() as session:
             self.seen = await session.scalar(text("SELECT number FROM counter")) or 0
-        self.ticks += 1
 
 
 async def create(database: Database) -> None:
@@ -79,6 +80,46 @@ async def test_the_interval_is_enough(database: Database, eventually: Eventually
         await eventually(lambda: feed.is_listening and reader.seen == 0)
         await count(database, loudly=False)
         await eventually(lambda: reader.seen == 1)
+
+
+@pytest.mark.asyncio
+async def test_what_this_process_commits_is_looked_for_once(
+    database: Database, database_url: str, eventually: Eventually
+) -> None:
+    """The feed is woken by the commit itself and passes over the hint that follows; hints of others it takes."""
+    await create(database)
+    reader = Reader(database)
+    elsewhere = Database(database_url, pool_size=1)
+
+    async with running(database, reader, NEVER_S) as feed:
+        await eventually(lambda: feed.is_listening and reader.ticks == 2)  # at the start, and when it listens
+        await count(database)
+        await eventually(lambda: reader.seen == 1 and reader.ticks == 3)
+        await count(elsewhere)
+        await eventually(lambda: reader.seen == 2)
+        assert reader.ticks == 4
+    await elsewhere.dispose()
+
+
+@pytest.mark.asyncio
+async def test_the_feed_rests_between_ticks(database: Database, eventually: Eventually) -> None:
+    """Woken without end, it leaves writers more time than it takes, and goes on."""
+    worked = 0.0
+
+    async def work() -> None:
+        nonlocal worked
+        begun = time.monotonic()
+        while time.monotonic() - begun < 0.002:
+            pass
+        worked += time.monotonic() - begun
+
+    async with running(database, work, NEVER_S) as feed:
+        begun = time.monotonic()
+        async with asyncio.timeout(10):
+            while worked < 0.05:
+                feed.wake()
+                await asyncio.sleep(0)
+        assert worked < (time.monotonic() - begun) / 2
 
 
 @pytest.mark.asyncio

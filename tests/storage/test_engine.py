@@ -3,14 +3,17 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from greenroom_server.database.connect import Timeouts, driver_dsn
+from greenroom_server.database.direct import fetch_one
 from greenroom_server.database.engine import Database
 from greenroom_server.database.translate import Busy
 from greenroom_server.errors import Conflict, NotFound, Unavailable
@@ -64,6 +67,62 @@ async def test_the_sessions_own_commit_does_not_commit(database: Database) -> No
         async with database.transaction() as session:
             await session.execute(insert(thing).values(id=1))
             await session.commit()
+            raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
+    assert await ids(database) == []
+
+
+@pytest.mark.asyncio
+async def test_an_error_that_was_swallowed_is_no_commit(database: Database) -> None:
+    """PostgreSQL undoes the transaction of which a statement failed; nobody is told that it was committed."""
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1))
+            with suppress(PostgresError):
+                await fetch_one(session, "SELECT 1 / 0")
+
+    with pytest.raises(RuntimeError, match="had failed"):
+        await work()
+    assert await ids(database) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("INSERT INTO thing VALUES (1)", Conflict),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", Unavailable),
+        ("SELECT pg_sleep(60) FROM set_config('statement_timeout', '10', true)", Busy),
+        ("SELECT * FROM no_such_table", PostgresError),
+    ],
+)
+@pytest.mark.asyncio
+async def test_errors_straight_from_the_driver_are_translated_too(
+    database: Database, sql: str, told: type[Exception]
+) -> None:
+    """Whichever way a statement goes, callers are told the same; and the pool is fine afterwards."""
+    await add(database, 1)
+
+    with pytest.raises(told):
+        async with database.transaction() as session:
+            await fetch_one(session, sql)
+    assert await ids(database) == [1]
+    assert database.in_use == 0
+
+
+@pytest.mark.asyncio
+async def test_both_ways_are_one_transaction(database: Database) -> None:
+    """What goes straight to the driver is undone with the session's work, and sees what was flushed."""
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1, document={"b": 10.0, "a": None}))
+            found = await fetch_one(session, "INSERT INTO thing SELECT 2, document FROM thing RETURNING document")
+            assert found is not None
+            assert repr(found["document"]) == "{'b': 10.0, 'a': None}"
+            assert list(await session.scalars(select(thing.c.id).order_by(thing.c.id))) == [1, 2]
             raise NotFound
 
     with pytest.raises(NotFound):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, NullPool
+from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from greenroom_server.database.connect import Timeouts, connect
-from greenroom_server.database.migrate import alembic_config, migrate, migrations_folder, pending, write_revision
+from greenroom_server.database.engine import Database
+from greenroom_server.database.migrate import alembic_config, migrate, pending, write_revision
+from greenroom_server.database.schema import is_current, migrations_folder
 from greenroom_server.errors import Unavailable
 
 MIGRATE = """
@@ -90,9 +92,41 @@ async def test_the_next_migration_has_the_next_number(
 
     written = await write_revision(database_url, "add a thing")
     assert written.name == f"{int(newest) + 1:04}_add_a_thing.py"
-    text = written.read_text()
-    assert f"down_revision = {newest!r}" in text
-    assert "op." not in text.partition("def upgrade")[2]
+    content = written.read_text()
+    assert f"down_revision = {newest!r}" in content
+    assert "op." not in content.partition("def upgrade")[2]
+
+
+@pytest.mark.asyncio
+async def test_only_the_newest_schema_is_current(database_url: str, empty_database_url: str) -> None:
+    """Known without Alembic; an older, a newer or no schema at all is left to `migrate` to judge."""
+    assert await _is_current(database_url)
+    assert not await _is_current(empty_database_url)
+    for revision in ("0001", "9999"):
+        await _with_connection(
+            database_url,
+            lambda connection, revision=revision: connection.execute(  # type: ignore[misc]
+                text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
+            ),
+        )
+        assert not await _is_current(database_url)
+
+
+async def _is_current(url: str) -> bool:
+    database = Database(url, pool_size=1)
+    try:
+        return await is_current(database)
+    finally:
+        await database.dispose()
+
+
+def test_a_server_that_need_not_migrate_does_without_alembic() -> None:
+    """Alembic and what few flags need cost memory for as long as the server runs."""
+    code = "import sys, greenroom_server.cli; print({name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert "'greenroom_server'" in loaded
+    assert not any(f"'{name}'" in loaded for name in ("alembic", "mako", "jsonschema_rs"))
 
 
 def test_the_history_is_one_numbered_line() -> None:

@@ -53,15 +53,15 @@ async def record(session: AsyncSession, event: Event, now: datetime) -> None:
     }
     after_number = "," + write_json(told)[1:].decode()
     row = (event.chain, now, event.actor, event.action, event.target, before_number, after_number)
-    if await fetch_one(session, _APPEND, *row) is None:
+    if await fetch_one(session, APPEND, *row) is None:
         first = insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START)
         await session.execute(first.on_conflict_do_nothing())
-        await fetch_one(session, _APPEND, *row)
+        await fetch_one(session, APPEND, *row)
 
 
 # One statement, because every change of anything waits for it: the number and the hash that the event gets are known
 # only to who holds the end of the chain. The hash is that of `_hash`.
-_APPEND: Final = """
+APPEND: Final = """
 WITH head AS (
     SELECT sequence + 1 AS sequence, hash AS previous FROM audit_head WHERE chain = $1 FOR UPDATE
 ), text AS (

@@ -16,8 +16,8 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import greenroom_server
 from greenroom_server.database.connect import Timeouts, connect
+from greenroom_server.database.schema import migrations_folder
 from greenroom_server.database.translate import translated
 
 _LOCK = 0x6772656E726F6F6D  # "grenroom"
@@ -63,15 +63,6 @@ async def write_revision(url: str, name: str) -> Path:
         return Path(made.path)
 
     return await _run(url, write)
-
-
-def migrations_folder() -> Path:
-    """Inside the package when installed, beside `server/` in the repository."""
-    package = Path(greenroom_server.__file__).parent
-    for folder in (package / "migrations", package.parents[1] / "migrations"):
-        if (folder / "env.py").exists():
-            return folder
-    raise FileNotFoundError(f"no `migrations` folder belongs to `{package}`")
 
 
 def alembic_config(connection: Connection) -> Config:

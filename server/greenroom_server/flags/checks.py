@@ -6,7 +6,6 @@ from typing import Any
 
 from greenroom.evaluation import Finding, check_condition, check_configuration, check_variants
 from greenroom_server.errors import FieldError, Invalid, LimitExceeded
-from greenroom_server.flags.value_schema import check_value_schema
 from greenroom_server.flags.wire import FlagIn
 
 _MUST_EXPIRE = frozenset({"release", "experiment"})
@@ -35,6 +34,9 @@ def checked_variants(wanted: FlagIn, type_before: str | None = None) -> dict[str
     if wanted.value_schema is not None:
         if wanted.type != "object":
             raise Invalid(errors=[FieldError("/value_schema", "only flags of type `object` have a schema")])
+        # JSON Schema takes 3 MiB of memory, and few flags have one.
+        from greenroom_server.flags.value_schema import check_value_schema
+
         schema_errors = check_value_schema(wanted.value_schema, variants)
         if schema_errors:
             raise Invalid(errors=schema_errors)

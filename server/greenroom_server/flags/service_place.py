@@ -29,9 +29,9 @@ JOIN flag_configuration c ON c.flag_id = f.id AND c.environment_id = e.id
 WHERE p.key = $1 AND e.key = $2 AND f.key = $3
 """  # noqa: S608  names of ours
 # INVARIANT: the project comes first, as with every other writer, so that no two of them wait for each other.
-_LOCKED: Final = f"{_PLACE} FOR UPDATE OF p FOR NO KEY UPDATE OF e, f, c"
+LOCKED_PLACE: Final = f"{_PLACE} FOR UPDATE OF p FOR NO KEY UPDATE OF e, f, c"
 _DOCUMENTS: Final = ("prerequisites", "rules", "fallthrough")
-_STORE: Final = """
+STORE_PLACE: Final = """
 WITH configuration AS (
     UPDATE flag_configuration SET enabled = $5, off_variant = $6, prerequisites = $7, rules = $8, fallthrough = $9,
         version = $10, served_revision = $3, reach = $11, document_bytes = $12, updated_at = $13
@@ -48,7 +48,7 @@ async def get_place(session: AsyncSession, path: Path, *, lock: bool = False) ->
 
     Raises `NotFound` naming what is not there.
     """
-    query = _LOCKED if lock else _PLACE
+    query = LOCKED_PLACE if lock else _PLACE
     found = await fetch_one(session, query, *path)
     if found is None:
         # It may be new, made by who held the lock.
@@ -66,7 +66,7 @@ async def store_place(session: AsyncSession, place: Place) -> None:
     row, environment = place.configuration, place.environment
     await fetch_all(
         session,
-        _STORE,
+        STORE_PLACE,
         place.flag.id,
         environment.id,
         environment.revision,

@@ -1,24 +1,21 @@
 """Single figures, without a floor: from toggle to visible, persisted toggles, start, memory, latency of one client."""
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import orjson
-from tests.bench.http import workload
+from tests.bench.http import toggles, workload
 from tests.bench.http.hammer import Hammer
 from tests.bench.http.processes import memory_kib
 from tests.bench.http.stage import Stage, open_stage, set_up, temporary_folder
-from tests.bench.http.wire import Answer, Connection, ask_once
+from tests.bench.http.toggles import quantile, quantiles, require_ok, toggle
+from tests.bench.http.wire import Connection, ask_once
 from tests.blackbox.server_process import ServerProcess
 
 from greenroom_server.database.embedded import EmbeddedPostgres
 
 _TOGGLES = 200
-_WRITERS = len(workload.TOGGLED)
-_TOGGLES_EACH = 100
 _STARTS = 5
 _EVALUATIONS = 3_000
 _READERS = 8  # connections that must all see a change; with two workers both will have some
@@ -31,22 +28,16 @@ def report() -> str:
     with open_stage(with_toggles=True) as stage, Hammer() as hammer:
         time.sleep(2)  # let the start's work end
         idle = memory_kib(stage.serving_pids[0])
-        lines.append(f"memory idle, {workload.FLAGS} flags: {idle / 1024:.0f} MiB")
+        lines.append(f"memory idle after the first start, {workload.FLAGS} flags: {idle / 1024:.0f} MiB")
         lines.append(_one_client(stage, hammer))
         lines.append(f"toggle to visible, one process: {_visibility(stage)}")
-        lines.append(_persisted(stage))
         peak = memory_kib(stage.serving_pids[0], "VmHWM")
         lines.append(f"memory peak after all that: {peak / 1024:.0f} MiB")
     with open_stage(workers=2, with_toggles=True) as stage:
         lines.append(f"toggle to visible at {_READERS} connections, two worker processes: {_visibility(stage)}")
-    lines.append(_start())
+    lines.append(toggles.report())
+    lines.extend(_start())
     return "\n".join(lines)
-
-
-def toggle(stage: Stage, key: str, *, on: bool) -> bytes:
-    """The request that switches a flag."""
-    path = f"/api/v1/projects/{workload.PROJECT}/environments/{workload.ENVIRONMENT}/flags/{key}"
-    return workload.post(f"{path}/{'enable' if on else 'disable'}", {}, {"authorization": f"Bearer {stage.admin}"})
 
 
 def _one_client(stage: Stage, hammer: Hammer) -> str:
@@ -67,41 +58,19 @@ def _visibility(stage: Stage) -> str:
         for number in range(_TOGGLES):
             on = number % 2 == 0
             begun = time.perf_counter()
-            _require_ok(writer.ask(toggle(stage, key, on=on)))
+            require_ok(writer.ask(toggle(stage, key, on=on)))
             acknowledged.append(time.perf_counter() - begun)
             for reader in readers:
                 while (orjson.loads(reader.ask(question).body)["reason"] == "DISABLED") is on:
                     if time.perf_counter() - begun > _WITHIN_S:
                         raise RuntimeError("a change does not become visible")
             visible.append(time.perf_counter() - begun)
-    return f"{_quantiles(visible)} (of which until the write's own answer: {_quantiles(acknowledged)})"
+    return f"{quantiles(visible)} (of which until the write's own answer: {quantiles(acknowledged)})"
 
 
-def _persisted(stage: Stage) -> str:
-    """Writers who each switch a flag of their own, as fast as they are answered."""
-
-    def write(key: str) -> list[float]:
-        spent = []
-        with Connection(stage.port) as connection:
-            for number in range(_TOGGLES_EACH):
-                begun = time.perf_counter()
-                _require_ok(connection.ask(toggle(stage, key, on=number % 2 == 1)))
-                spent.append(time.perf_counter() - begun)
-        return spent
-
-    with Connection(stage.port) as connection:
-        for key in workload.TOGGLED:
-            _require_ok(connection.ask(toggle(stage, key, on=True)))
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        spent = [one for several in pool.map(write, workload.TOGGLED) for one in several]
-    rate = len(spent) / (time.perf_counter() - begun)
-    return f"persisted toggles, {_WRITERS} at a time: {rate:.0f}/s, {_quantiles(spent)}"
-
-
-def _start() -> str:
-    """From starting the process to the line that says where it listens, the database being up already."""
-    spent = []
+def _start() -> list[str]:
+    """From starting the process to the line that says where it listens, the database being up already; then memory."""
+    spent, idle = [], 0
     with temporary_folder() as folder, EmbeddedPostgres(folder / "postgres") as url:
         with ServerProcess(folder / "data", database_url=url) as server:
             stage = set_up(server)
@@ -110,18 +79,10 @@ def _start() -> str:
             with ServerProcess(folder / "data", database_url=url) as server:
                 spent.append(time.perf_counter() - begun)
                 request = workload.get(workload.SNAPSHOT_PATH, stage.authorization)
-                _require_ok(ask_once(urlsplit(server.url).port or 0, request))
-    return f"start without the embedded database: median {_quantile(spent, 0.5):.2f} s of {_STARTS}"
-
-
-def _require_ok(answer: Answer) -> None:
-    if answer.status != 200:
-        raise RuntimeError(f"answered {answer.status}: {answer.body[:300]!r}")
-
-
-def _quantiles(seconds: Sequence[float]) -> str:
-    return f"p50 {_quantile(seconds, 0.5) * 1000:.1f} ms, p99 {_quantile(seconds, 0.99) * 1000:.1f} ms"
-
-
-def _quantile(seconds: Sequence[float], share: float) -> float:
-    return sorted(seconds)[int(len(seconds) * share)]
+                require_ok(ask_once(urlsplit(server.url).port or 0, request))
+                time.sleep(1)  # let the start's work end
+                idle = memory_kib(server.process.pid)
+    return [
+        f"start without the embedded database: median {quantile(spent, 0.5):.2f} s of {_STARTS}",
+        f"memory idle after a start on a current schema: {idle / 1024:.0f} MiB",
+    ]

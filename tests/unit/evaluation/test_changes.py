@@ -86,6 +86,16 @@ def test_a_flag_breaks_and_heals_with_its_segment() -> None:
     assert (len(broken.warnings), healed.warnings) == (1, ())
 
 
+def test_a_broken_flag_that_changes_and_stays_broken_tells_its_new_version() -> None:
+    """What is said about it is said about its newest document."""
+    loaded = snapshot(flag("a", version=1, rules=[rule(when={"segment": "missing"})]))
+
+    made = loaded.with_change(change([flag("a", version=2, rules=[rule(when={"segment": "missing"})])]))
+
+    assert evaluate(loaded, "a", {}, NOW).metadata["version"] == 1
+    assert evaluate(made, "a", {}, NOW).metadata["version"] == 2
+
+
 def test_removing_what_is_not_there_is_fine() -> None:
     """It was put and removed between the two revisions."""
     assert list(snapshot(flag("a")).with_change(change(removed=["b"], segments_removed=["s"])).flags) == ["a"]

@@ -46,9 +46,14 @@ def link_flags(
         error = _flag_error(flag, segments, errors, levels.get(key, 0))
         if error is not None:
             earlier = before.get(key)
-            flag = earlier if earlier is not None and earlier.error == error else unusable_flag(flag, error)
+            flag = earlier if earlier is not None and _says(earlier, flag, error) else unusable_flag(flag, error)
         linked[key] = flag
     return linked
+
+
+def _says(earlier: Flag, flag: Flag, error: str) -> bool:
+    """Whether `earlier` was made unusable for this reason, and from this very flag: its document was not put again."""
+    return earlier.error == error and earlier.variants is flag.variants and earlier.version == flag.version
 
 
 def _flag_error(
