@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import certifi
@@ -55,11 +56,17 @@ class Client:
         self._user_agent = user_agent
         # Threads of its own: a name server that hangs must not hold up whatever else runs in threads.
         self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or _default_tls(),
+        self._resolve = resolve or self._look_up
+        self._tls = tls
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made with the first message: the certificates that it trusts take time and memory."""
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._tls or _default_tls(),
             max_connections=None,
             max_keepalive_connections=0,
-            network_backend=_CheckedBackend(egress, resolve or self._look_up),
+            network_backend=_CheckedBackend(self._egress, self._resolve),
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Tried:
@@ -83,7 +90,8 @@ class Client:
             return Tried(problem=_problem_of(error))
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        if "_pool" in self.__dict__:
+            await self._pool.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _exchange(

@@ -35,6 +35,31 @@ async def test_two_senders_share_the_work(scene: Scene) -> None:
     assert {row.state for row in await scene.rows()} == {"delivered"}
 
 
+async def test_a_burst_of_changes_is_looked_for_together(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Woken with every commit, it looks a few times and not each time, and nothing stays behind."""
+    await scene.make()
+    looks = 0
+
+    async with scene.sender(poll_s=3600.0) as sender:
+        step = sender.step
+
+        async def counted() -> int:
+            nonlocal looks
+            looks += 1
+            return await step()
+
+        monkeypatch.setattr(sender, "step", counted)
+        await sender.start()
+        for _ in range(30):
+            await scene.happens()
+            sender.wake()
+        seen_at_once = looks
+        await asyncio.to_thread(scene.receiver.wait_for, 30)
+
+    assert len({message.id for message in scene.receiver.messages}) == 30
+    assert seen_at_once < 30
+
+
 async def test_a_sender_that_dies_between_sending_and_noting_sends_again(scene: Scene) -> None:
     """Another one does, when the lease is over and not before, under the same id and with a signature of its own."""
     secret = await scene.make()
