@@ -13,7 +13,8 @@ from greenroom_server.web.codec import read_json
 from greenroom_server.web.validation import parse
 
 _BOM: Final = b"\xef\xbb\xbf"
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{,]', re.DOTALL)
+# A text, closed or not, is one token: no input makes it look twice.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[\[{,]', re.DOTALL)
 _SEPARATORS: Final = (b"{", b"[", b",")
 
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"

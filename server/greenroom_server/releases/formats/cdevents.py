@@ -35,7 +35,7 @@ class _Link(Foreign):
 
 
 class _Context(Foreign):
-    version: Annotated[str, Field(validation_alias=AliasChoices("specversion", "version"))]
+    version: Annotated[Id, Field(validation_alias=AliasChoices("specversion", "version"))]
     id: Id
     source: Uri
     type: Id

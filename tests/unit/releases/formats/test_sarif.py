@@ -11,6 +11,7 @@ from tests.unit.releases.formats.rig import ABOUT, refusing
 from greenroom_server.releases.formats.drafts import Counts, EvidenceDraft
 from greenroom_server.releases.formats.findings import Threshold
 from greenroom_server.releases.formats.limits import DEFAULT, MIB, Limits
+from greenroom_server.releases.formats.refusals import Unreadable
 from greenroom_server.releases.formats.sarif import read_sarif
 from greenroom_server.releases.formats.values import digest_of_bytes
 
@@ -272,6 +273,14 @@ def test_many_nodes_are_refused_before_they_are_made(piece: bytes, count: int) -
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b"\\\\", b'"\\'])
+def test_counting_looks_once(piece: bytes) -> None:
+    """Texts without an end, with quotes that are none, do not make it start over from each of them."""
+    data = b'{"version": "2.1.0", "runs": ["' + piece * 2_000_000 + b"," * 300_001
+    with pytest.raises(Unreadable):
+        read_sarif(data, ABOUT)
 
 
 def test_brackets_in_texts_are_no_nodes() -> None:
