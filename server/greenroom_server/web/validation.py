@@ -9,6 +9,8 @@ from greenroom_server.errors import FieldError, Invalid, LimitExceeded
 from greenroom_server.web.codec import pointer_to
 
 MAX_ERRORS: Final = 20
+# Pydantic makes all of its errors at once, and a small body can have hundreds of thousands.
+_TOO_MANY: Final = 10_000
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -31,6 +33,8 @@ def parse(model: type[ModelT], data: Any) -> ModelT:
 
 
 def _refusal(error: ValidationError, data: Any) -> Invalid:
+    if error.error_count() > _TOO_MANY:
+        return Invalid(f"the request is not valid: {error.error_count()} errors, too many to list")
     details = error.errors(include_url=False)[:MAX_ERRORS]
     fields = [FieldError(_pointer(one, data), _message(one)) for one in details]
     for one, field in zip(details, fields, strict=True):

@@ -1,5 +1,6 @@
 """From JSON to models, with errors that name the place and the limit."""
 
+import tracemalloc
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -103,6 +104,18 @@ def test_list_of_errors_is_bounded() -> None:
     refused = refusal_of({"name": "a"} | {f"x{index}": 1 for index in range(1000)})
 
     assert len(refused.errors) == 20
+
+
+def test_errors_without_end_are_not_made() -> None:
+    """A body of half a megabyte in which everything is wrong would be hundreds of megabytes of errors."""
+    data = {"name": "a"} | {f"x{index}": 1 for index in range(100_000)}
+    tracemalloc.start()
+    try:
+        refused = refusal_of(data)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert refused.detail == "the request is not valid: 100000 errors, too many to list"
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1])

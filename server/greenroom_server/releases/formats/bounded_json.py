@@ -21,6 +21,9 @@ _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Uri = Annotated[str, Field(min_length=1, max_length=2_048, pattern=_PRINTABLE)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+ItemT = TypeVar("ItemT")
+# A list of which the first wrong item is the only error: there may be very many.
+Many = Annotated[list[ItemT], Field(fail_fast=True)]
 
 
 class Foreign(BaseModel):

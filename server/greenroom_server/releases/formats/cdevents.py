@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, Id, Uri, parsed
+from greenroom_server.releases.formats.bounded_json import Foreign, Id, Many, Uri, parsed
 from greenroom_server.releases.formats.cdevents_subjects import READERS, EventRead
 from greenroom_server.releases.formats.cloudevents import CloudEvent, read_cloudevents
 from greenroom_server.releases.formats.drafts import About, Event, Fact, Ignored, Reading
@@ -41,7 +41,7 @@ class _Context(Foreign):
     type: Id
     timestamp: Moment
     chain_id: Id | None = Field(None, alias="chainId")
-    links: list[_Link] | None = None
+    links: Many[_Link] | None = None
 
 
 class _Subject(Foreign):

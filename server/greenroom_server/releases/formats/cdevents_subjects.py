@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import AliasChoices, Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, Id, ModelT, Uri, parsed
+from greenroom_server.releases.formats.bounded_json import Foreign, Id, Many, ModelT, Uri, parsed
 from greenroom_server.releases.formats.drafts import (
     About,
     BuildDraft,
@@ -101,7 +101,7 @@ class _Incident(Foreign):
 class _Ticket(Foreign):
     summary: str | None = None
     kind: str | None = Field(None, alias="ticketType")
-    labels: list[str] | None = None
+    labels: Many[str] | None = None
     uri: str | None = Field(None, validation_alias=AliasChoices("uri", "url"))
     resolution: str | None = None
 

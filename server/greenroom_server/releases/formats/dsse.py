@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, parsed, strict_json
+from greenroom_server.releases.formats.bounded_json import Foreign, Many, parsed, strict_json
 from greenroom_server.releases.formats.limits import DEFAULT, Limits
 from greenroom_server.releases.formats.refusals import BadSignature, Oversized, Unreadable
 from greenroom_server.releases.formats.values import shown
@@ -50,7 +50,7 @@ class _Signature(Foreign):
 class _Envelope(Foreign):
     payload_type: Annotated[str, Field(alias="payloadType", min_length=1, max_length=200)]
     payload: str
-    signatures: list[_Signature]
+    signatures: Many[_Signature]
 
 
 def pinned_key(name: str, pem: str) -> PinnedKey:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, Uri, parsed, strict_json
+from greenroom_server.releases.formats.bounded_json import Foreign, Many, Uri, parsed, strict_json
 from greenroom_server.releases.formats.drafts import About, AttestationDraft, Counts, Fact, Outcome, Subject
 from greenroom_server.releases.formats.findings import ANY_ERROR, Threshold
 from greenroom_server.releases.formats.limits import DEFAULT, Limits
@@ -36,18 +36,18 @@ class _Subject(Foreign):
 
 class _Statement(Foreign):
     kind: Annotated[str, Field(alias="_type")]
-    subject: Annotated[list[_Subject], Field(min_length=1)]
+    subject: Annotated[Many[_Subject], Field(min_length=1)]
     predicate_type: Annotated[Uri, Field(alias="predicateType")]
     predicate: dict[str, Any] | None = None
 
 
 class _TestResult(Foreign):
     result: Literal["PASSED", "WARNED", "FAILED"]
-    configuration: list[Descriptor]
+    configuration: Many[Descriptor]
     url: str | None = None
-    passed: Annotated[list[str] | None, Field(alias="passedTests")] = None
-    warned: Annotated[list[str] | None, Field(alias="warnedTests")] = None
-    failed: Annotated[list[str] | None, Field(alias="failedTests")] = None
+    passed: Annotated[Many[str] | None, Field(alias="passedTests")] = None
+    warned: Annotated[Many[str] | None, Field(alias="warnedTests")] = None
+    failed: Annotated[Many[str] | None, Field(alias="failedTests")] = None
 
 
 def read_statement(

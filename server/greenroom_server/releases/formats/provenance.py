@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, Uri
+from greenroom_server.releases.formats.bounded_json import Foreign, Many, Uri
 from greenroom_server.releases.formats.drafts import Fact, ProvenanceDraft
 from greenroom_server.releases.formats.limits import MAX_LISTED
 from greenroom_server.releases.formats.statement import Descriptor, StatementRead
@@ -37,7 +37,7 @@ class _RunDetails(Foreign):
 class _BuildDefinition(Foreign):
     build_type: Annotated[Uri, Field(alias="buildType")]
     external_parameters: Annotated[dict[str, Any], Field(alias="externalParameters")]
-    resolved_dependencies: Annotated[list[Descriptor] | None, Field(alias="resolvedDependencies")] = None
+    resolved_dependencies: Annotated[Many[Descriptor] | None, Field(alias="resolvedDependencies")] = None
 
 
 class _Provenance1(Foreign):
@@ -55,7 +55,7 @@ class _Provenance02(Foreign):
     build_type: Annotated[Uri, Field(alias="buildType")]
     invocation: _Invocation | None = None
     metadata: _Metadata | None = None
-    materials: list[Descriptor] | None = None
+    materials: Many[Descriptor] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, large_json, parsed
+from greenroom_server.releases.formats.bounded_json import Foreign, Many, large_json, parsed
 from greenroom_server.releases.formats.drafts import About, Counts, EvidenceDraft, Outcome
 from greenroom_server.releases.formats.findings import (
     ANY_ERROR,
@@ -51,12 +51,12 @@ class _Rule(Foreign):
 
 class _Component(Foreign):
     name: str = ""
-    rules: list[_Rule] | None = None
+    rules: Many[_Rule] | None = None
 
 
 class _Tool(Foreign):
     driver: _Component
-    extensions: list[_Component] | None = None
+    extensions: Many[_Component] | None = None
 
 
 class _Invocation(Foreign):
@@ -72,7 +72,7 @@ class _ExternalFiles(Foreign):
 class _Run(Foreign):
     tool: _Tool
     results: list[Any] | None = None  # checked one by one, since there can be very many
-    invocations: list[_Invocation] | None = None
+    invocations: Many[_Invocation] | None = None
     elsewhere: _ExternalFiles | None = Field(None, alias="externalPropertyFileReferences")
 
     def has_run(self) -> bool:
@@ -82,7 +82,7 @@ class _Run(Foreign):
 
 class _Log(Foreign):
     version: str
-    runs: list[_Run]
+    runs: Many[_Run]
 
 
 class _ComponentReference(Foreign):
@@ -105,7 +105,7 @@ class _Result(Foreign):
     rule: _RuleReference | None = None
     level: Level | None = None
     kind: Literal["notApplicable", "pass", "fail", "review", "open", "informational"] | None = None
-    suppressions: list[_Suppression] | None = None
+    suppressions: Many[_Suppression] | None = None
     state: Literal["new", "unchanged", "updated", "absent"] | None = Field(None, alias="baselineState")
 
     def is_suppressed(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from greenroom_server.releases.formats.bounded_json import Foreign, parsed
+from greenroom_server.releases.formats.bounded_json import Foreign, Many, parsed
 from greenroom_server.releases.formats.drafts import Counts, Fact
 from greenroom_server.releases.formats.findings import SEVERITIES, Severity, Threshold, severity_of_score
 from greenroom_server.releases.formats.statement import StatementRead
@@ -32,7 +32,7 @@ class _Score(Foreign):
 
 class _Vulnerability(Foreign):
     id: str
-    severity: list[_Score] | _Score | None = None
+    severity: Many[_Score] | _Score | None = None
 
     def scores(self) -> list[str | float | int]:
         given = self.severity

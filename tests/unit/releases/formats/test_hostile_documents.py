@@ -2,19 +2,22 @@
 
 import dataclasses
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, statement
+from tests.unit.releases.formats.rig import ABOUT, COMMIT, DIGEST, refusing, statement
 
 from greenroom_server.errors import Invalid
 from greenroom_server.releases.formats import Beside, read
 from greenroom_server.releases.formats.findings import Threshold
 from greenroom_server.releases.formats.in_toto import PROVENANCE_0_2, PROVENANCE_1, TEST_RESULT, VULNERABILITIES_0_2
+from greenroom_server.releases.formats.limits import MIB
 
 BESIDE: Final = Beside(about=dataclasses.replace(ABOUT, subject=None), threshold=Threshold("warning", "medium"))
 SOURCE: Final = {"uri": "git+https://git.example/shop@refs/heads/main", "digest": {"gitCommit": COMMIT}}
@@ -97,6 +100,36 @@ def test_cut_documents(document: tuple[str, Any], data: st.DataObject) -> None:
     text = json.dumps(made).encode()
     start = data.draw(st.integers(0, len(text)))
     check(kind, text[:start] + data.draw(st.binary(max_size=3)) + text[start + data.draw(st.integers(0, 40)) :])
+
+
+WRONG: Final = b",".join([b"0"] * 290_000)
+WRONG_MEMBERS: Final = b",".join(b'"%d":0' % number for number in range(140_000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("in-toto", statement(TEST_RESULT, {}, subject=["@"])),
+        ("in-toto", statement(TEST_RESULT, {"result": "PASSED", "configuration": [], "passedTests": ["@"]})),
+        ("in-toto", statement(TEST_RESULT, {"result": "PASSED", "configuration": [{"digest": {"@": "@"}}]})),
+        (
+            "in-toto",
+            statement(VULNERABILITIES_0_2, {"scanner": {"uri": "s", "result": [{"id": "a", "severity": ["@"]}]}}),
+        ),
+        ("sarif", json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"rules": ["@"]}}}]}).encode()),
+        ("sarif", json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {}}, "results": ["@"]}]}).encode()),
+    ],
+)
+def test_very_many_errors(kind: str, document: bytes) -> None:
+    """A small document in which everything is wrong is not answered with a large one, nor made into one."""
+    wrong = document.replace(b'"@": "@"', WRONG_MEMBERS).replace(b'"@"', WRONG)
+    tracemalloc.start()
+    try:
+        with refusing("evidence_malformed"):
+            read(kind, [wrong], BESIDE)
+        assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 def check(kind: str, document: bytes) -> None:
