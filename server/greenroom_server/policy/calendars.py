@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 from greenroom_server.policy.document import CalendarSpec
 from greenroom_server.policy.facts import Instant
+from greenroom_server.policy.instants import DAY_MS
 from greenroom_server.policy.weekly import WEEK, Stretch, merge_week, read_weekly
 from greenroom_server.policy.zones import first_instant, last_instant, read_local, zone_of
 
 CalendarType: TypeAlias = Literal["allow", "freeze"]
 
-_DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _LAST_DAY: Final = date.max.toordinal() - 28
 # A hole between two windows may vanish in a jump of the clock, so that windows of some weeks become one.
@@ -35,8 +35,8 @@ class Window(NamedTuple):
 
 # A calendar that covers all of the week has this one window; `end == ALWAYS.end` means that it never closes.
 ALWAYS: Final = Window(
-    (date.min.toordinal() - _EPOCH_DAY) * _DAY_MS,
-    (date.max.toordinal() - _EPOCH_DAY) * _DAY_MS,
+    (date.min.toordinal() - _EPOCH_DAY) * DAY_MS,
+    (date.max.toordinal() - _EPOCH_DAY) * DAY_MS,
 )
 
 
@@ -68,7 +68,7 @@ class Calendar:
             yield from _joined(self._recurring(at))
 
     def _recurring(self, at: Instant) -> Iterator[Window]:
-        day = _EPOCH_DAY + at // _DAY_MS
+        day = _EPOCH_DAY + at // DAY_MS
         monday = day - (day - 1) % 7 - 7 * _WEEKS_BEFORE
         for start in range(monday, min(monday + 7 * (_WEEKS_BEFORE + _WEEKS_AHEAD), _LAST_DAY), 7):
             yield from _in_week(self.type, self.zone, self.weekly, start)

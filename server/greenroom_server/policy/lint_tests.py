@@ -36,14 +36,16 @@ def _in_test(path: str, test: PolicyTest, document: PolicyDocument) -> Iterator[
     yield from unknown(f"{path}/fixture", test.fixture, FIXTURES, "fixture")
     yield from unreadable(f"{path}/at", _moment, test.at)
     if test.because:
-        yield from _because(f"{path}/because", test.because)
+        yield from _because(f"{path}/because", test.because, test)
     if test.because != NO_POLICY:
         yield from unknown(f"{path}/to", test.to, document.environments, "environment")
     if test.facts:
         yield from _in_facts(f"{path}/facts", test.facts, document)
 
 
-def _because(path: str, code: str) -> Iterator[Remark]:
+def _because(path: str, code: str, test: PolicyTest) -> Iterator[Remark]:
+    if test.expect == "allow":
+        yield Remark(path, "nothing holds up what is allowed: leave `because` out, or expect `wait` or `deny`")
     if code not in CODES:
         close = get_close_matches(code, CODES, 1)
         yield Remark(path, f"no rule ever answers with `{code}`" + (f"; did you mean `{close[0]}`?" if close else ""))

@@ -147,6 +147,7 @@ ERRORS: list[tuple[Document, str, str]] = [
     (with_tests({"at": "noon"}), "/tests/0/at", "`noon` is no local time"),
     (with_tests({"at": "2026-02-30T10:00Z"}), "/tests/0/at", "is on no calendar or clock"),
     (with_tests({"at": "0001-01-01T00:00+14:00"}), "/tests/0/at", "is on no calendar or clock"),
+    (with_tests({"expect": "allow", "because": "ok"}), "/tests/0/because", "nothing holds up what is allowed"),
     (with_tests({"because": "calendar.shut"}), "/tests/0/because", "`calendar.shut`"),
     (with_tests({"because": "calendar.close"}), "/tests/0/because", "did you mean `calendar.closed`?"),
     (with_tests({"to": "stage"}), "/tests/0/to", "there is no environment `stage`"),
