@@ -37,6 +37,10 @@ class XmlReader:
         self._field = field
         self._depth = 0
         parser = expat.ParserCreate(intern=None)  # type: ignore[call-arg, unused-ignore]  # else it keeps all names
+        # Newer ones put off looking at a long tag, and would hide how long it is; ours are short enough to look again.
+        put_off = getattr(parser, "SetReparseDeferralEnabled", None)
+        if put_off is not None:
+            put_off(False)
         parser.XmlDeclHandler = self._check_declaration
         parser.StartDoctypeDeclHandler = self._refuse_document_type
         parser.StartElementHandler = self._counted(on_start)
