@@ -14,7 +14,6 @@ from typing import Final, Self
 
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
-from greenroom.forks import call_after_fork
 from greenroom.http_aio import AsyncHttpSource
 from greenroom.options import Options, address
 from greenroom.sources import AsyncSource, AsyncStream
@@ -51,7 +50,6 @@ class AsyncClient(Upkeep):
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
-        self._has_hook = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_clear = asyncio.Event()
         super().__init__(options, server)
@@ -63,9 +61,7 @@ class AsyncClient(Upkeep):
         loop = asyncio.get_running_loop()
         self._is_started = True
         self._is_clear = asyncio.Event()
-        if not self._has_hook:
-            self._has_hook = True
-            call_after_fork(self, AsyncClient._forget_parent)
+        self._hear_of_forks()
         if self._source is not None:
             self._tasks.add(loop.create_task(self._keep_fresh(self._source), name="greenroom updates"))
         if self._options.overrides is not None:
@@ -109,6 +105,7 @@ class AsyncClient(Upkeep):
 
     def _wake(self) -> None:
         if not self._is_started and not self._is_closed:
+            self._hear_of_forks()
             with suppress(RuntimeError):  # no loop runs here: another evaluation will start it
                 self.start()
 

@@ -12,7 +12,6 @@ from typing import Self
 
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
-from greenroom.forks import call_after_fork
 from greenroom.http_source import HttpSource
 from greenroom.options import Options, address
 from greenroom.sources import Source, Stream
@@ -47,7 +46,6 @@ class Client(Upkeep):
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
-        self._has_hook = False
         self._threads: list[threading.Thread] = []
         self._end = threading.Event()
         self._is_clear = threading.Event()
@@ -59,9 +57,7 @@ class Client(Upkeep):
             if self._is_started or self._is_closed:
                 return self
             self._is_started = True
-            if not self._has_hook:
-                self._has_hook = True
-                call_after_fork(self, Client._forget_parent)
+            self._hear_of_forks()
             work = [] if self._source is None else [("greenroom updates", self._keep_fresh)]
             if self._options.overrides is not None:
                 work.append(("greenroom overrides", self._watch_overrides))

@@ -92,7 +92,8 @@ class HttpSource:
         deadline = monotonic() + self._route.transport.answer_timeout_s
         try:
             connection.settimeout(_left(deadline))
-            connection.sendall(exchange.request)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(exchange.request)  # who refuses a request may do so, and close, before its end
             while not is_over():
                 if self._is_closed:
                     raise SourceError("the source was closed")

@@ -146,6 +146,7 @@ class FlagReader(ABC):
     def track(self, event: str, context: Context = NOBODY, value: float | None = None) -> None:
         """Tell that something happened that flags may have influenced. Never raises, never waits."""
         if self._sink is not None:
+            self._wake()
             try:
                 self._sink.tracked(event, {} if context is None else context, value)
             except Exception:
@@ -153,7 +154,8 @@ class FlagReader(ABC):
 
     @abstractmethod
     def _wake(self) -> None:
-        """Called before an evaluation that found nothing prepared: start what must run. Never raises, never waits."""
+        """Called before an evaluation that found nothing prepared, and before something is tracked: start what must
+        run. Never raises, never waits."""
 
     @abstractmethod
     def _why_not_ready(self) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -66,10 +67,8 @@ class About:
 class Reporter:
     """An `ExposureSink` that reports to the server. It starts with `start`; in children after a fork, anew."""
 
-    def __init__(
-        self, open_courier: Callable[[], Courier], about: About, options: ExposureOptions, trouble: Trouble
-    ) -> None:
-        self._open_courier = open_courier
+    def __init__(self, courier: Courier, about: About, options: ExposureOptions, trouble: Trouble) -> None:
+        self._courier = courier
         self._about = about
         self._options = options
         self._tell_trouble = trouble
@@ -92,10 +91,11 @@ class Reporter:
         self._tally.began()
         self._outbox.begin(time.monotonic())
         work = (("greenroom exposures", self._collect_on), ("greenroom reports", self._send_on))
-        self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
-        for thread in self._threads:
+        threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
+        for thread in threads:
             thread.start()
-        atexit.register(self._leave)
+        self._threads = threads
+        _call_at_exit(self._leave)
 
     def exposed(self, evaluation: Evaluation, context: Context) -> None:
         """Count it."""
@@ -170,7 +170,6 @@ class Reporter:
             flush_interval_s=options.flush_interval_s,
             change_spread_s=options.report_changes_within_s,
         )
-        self._courier = self._open_courier()
         self._lock = threading.Lock()  # around the outbox; never held for I/O
         self._end, self._news = threading.Event(), threading.Event()
         self._has_swapped = False
@@ -178,7 +177,8 @@ class Reporter:
         self.waiting = 0
 
     def _leave(self) -> None:
-        self.close(self._options.exit_flush_s)
+        if self._options.exit_flush_s:
+            self.close(self._options.exit_flush_s)
 
     # The thread that collects
 
@@ -202,8 +202,8 @@ class Reporter:
             placed = self._outbox.add(rows)
             gone = self._outbox.take_gone()
         if self._spool is not None:
-            self._keep(self._spool, placed)
             self._spool.remove(gone)
+            self._keep(self._spool, placed)
         self._note_waiting()
         if self._outbox.has_batch:
             self._news.set()
@@ -318,7 +318,15 @@ def open_reporter(options: Options, url: str, key: str, trouble: Trouble) -> Rep
         return None
     destination = (url, hashlib.sha256(key.encode()).hexdigest())
     about = About(*labels(options), options.is_key_private, destination)
-    return Reporter(lambda: HttpSource(url, key, options.transport), about, wanted, trouble)
+    return Reporter(HttpSource(url, key, options.transport), about, wanted, trouble)
+
+
+def _call_at_exit(leave: Callable[[], None]) -> None:
+    atexit.register(leave)
+    # Children of `multiprocessing` end without what was registered there; they have a register of their own.
+    processes, ends = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if processes is not None and ends is not None and processes.parent_process() is not None:
+        ends.Finalize(None, leave, exitpriority=0)
 
 
 def _now_ms() -> int:

@@ -19,7 +19,7 @@ from greenroom.both_sinks import BothSinks
 from greenroom.cache import DiskCopy
 from greenroom.errors import ConfigurationError, OverridesRefused, Unusable
 from greenroom.forcing import force
-from greenroom.forks import load_early
+from greenroom.forks import call_after_fork, load_early
 from greenroom.held import MAX_DOCUMENT_BYTES, Held, parse_object, read_document
 from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
@@ -61,6 +61,7 @@ class Upkeep(FlagReader):
         self._overrides_seen: str | None = None
         self._troubles: dict[str, tuple[str, ...]] = {}
         self._said: set[str] = set()
+        self._has_hook = False
         self._flag_listeners: list[tuple[str | None, FlagListener]] = []
         self._update_listeners: list[UpdateListener] = []
         self._status_listeners: list[StatusListener] = []
@@ -280,6 +281,15 @@ class Upkeep(FlagReader):
 
     def _note_trouble(self, about: str, text: str | None) -> None:
         self._trouble(about, *(() if text is None else (text,)))
+
+    def _hear_of_forks(self) -> None:
+        if not self._has_hook:
+            self._has_hook = True
+            call_after_fork(self, type(self)._forget_parent)
+
+    @abstractmethod
+    def _forget_parent(self) -> None:
+        """In a child after a fork: what belongs to the parent is left alone."""
 
     def _start_reporting(self) -> None:
         if self._reporter is not None:

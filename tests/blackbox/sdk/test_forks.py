@@ -1,5 +1,6 @@
 """Processes that fork: each child keeps its flags fresh by itself, and harms its parent's connection in no way."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from tests.blackbox.sdk.sdk_server import SdkServer
 from tests.blackbox.server_process import surroundings, until
 from tests.unit.sdk.documents import change, snapshot
 
-from greenroom import Client, ExposureOptions, Options
+from greenroom import AsyncClient, Client, ExposureOptions, Options
 
 FORKS = 20
 
@@ -305,6 +306,47 @@ def test_forks_while_much_is_told(server: SdkServer, tmp_path: Path) -> None:
     events = [row["id"] for report in server.reports for row in report.get("events", [])]
     assert sorted(_counts(server).values()) == [50] * FORKS + [500 * FORKS]
     assert len(events) == len(set(events)) == 500 * FORKS
+
+
+def test_what_was_told_without_a_loop_is_no_childs(server: SdkServer) -> None:
+    """A client of asyncio that was used at import has not started; its children begin with nothing all the same."""
+    client = AsyncClient(server.url, KEY)
+    client.bool_value("a", True)
+    client.track("parent", {"targetingKey": "dora"})
+
+    async def use() -> None:
+        assert await client.wait_ready()
+        client.bool_value("a", True)
+        await client.close()
+
+    assert in_child(lambda: asyncio.run(use()) is None) == 0
+    assert list(_counts(server).values()) == [1]
+    assert [report for report in server.reports if report.get("events")] == []
+
+
+def _evaluate_thrice(client: Client) -> None:
+    for _ in range(3):
+        client.bool_value("a", True)
+
+
+def test_children_of_multiprocessing_report_at_their_end(server: SdkServer) -> None:
+    """Though they end without what is registered for the end of a process."""
+    with Client(server.url, KEY, Options(exposures=ExposureOptions(flush_interval_s=600))) as client:
+        assert client.wait_ready()
+        process = multiprocessing.get_context("fork").Process(target=_evaluate_thrice, args=(client,))
+        process.start()
+        process.join(20)
+
+        assert process.exitcode == 0
+        assert sorted(_counts(server).values()) in ([3], [0, 3])
+
+
+def test_tracking_alone_starts_a_client(server: SdkServer) -> None:
+    """A service may know outcomes and ask for no flag."""
+    client = Client(server.url, KEY, Options(exposures=ExposureOptions(flush_interval_s=0.1)))
+    client.track("paid", {"targetingKey": "dora"})
+    until(lambda: any(report.get("events") for report in server.reports), what="the report")
+    client.close()
 
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])

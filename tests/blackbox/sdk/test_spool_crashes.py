@@ -5,10 +5,12 @@ GREENROOM_SPOOL_CYCLES=200 for the long form.
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -121,3 +123,50 @@ def test_killed_applications_lose_less_than_a_second(server: SdkServer, tmp_path
         assert set(got) <= told
     evaluations = sum(int(number) for number in moody.of("counts", "count"))
     assert len(must) <= evaluations <= len(told)
+
+
+FULL_DISK: Final = """
+import sys, time
+from greenroom import Client, ExposureOptions, Options
+
+url, spool = sys.argv[1:]
+with Client(url, "k", Options(exposures=ExposureOptions(flush_interval_s=0.1, spool_dir=spool))) as flags:
+    assert flags.wait_ready()
+    for number in range(5_000):
+        assert flags.bool_value("a", True) is False
+        flags.track(f"event-{number}", {"targetingKey": "dora"})
+    while "No space left" not in str(flags.status.warnings):
+        time.sleep(0.01)
+    print("full", flush=True)
+    while flags.status.unreported:
+        time.sleep(0.01)
+    flags.track("late", {"targetingKey": "dora"})
+    while "No space left" in str(flags.status.warnings):
+        time.sleep(0.01)
+    print("well", flags.status.dropped, flush=True)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no `unshare` to mount a small disk with")
+def test_a_full_disk_costs_nothing_but_safety(server: SdkServer, tmp_path: Path) -> None:
+    """What does not fit waits in memory and is told once; when there is room again, the disk is used again."""
+    moody = Moody(1)
+    server.judge = lambda report: moody(report) if moody.is_good else (503, "text/html", b"")
+    script = 'mount -t tmpfs -o size=100k none "$0" && exec "$@"'
+    small = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(tmp_path)]
+    if subprocess.run([*small, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no disk may be mounted here")
+    command = [*small, sys.executable, "-c", FULL_DISK, server.url, str(tmp_path / "spool")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=surroundings({})) as process:
+        assert process.stdout is not None
+        ending = threading.Timer(30, process.kill)  # so that a failure ends
+        ending.start()
+        assert process.stdout.readline() == b"full\n"
+        moody.is_good = True
+        assert process.stdout.readline() == b"well 0\n"
+        assert process.wait(20) == 0
+        ending.cancel()
+
+    events = moody.of("events", "name")
+    assert sorted(events) == sorted([*(f"event-{number}" for number in range(5_000)), "late"])
+    assert sum(int(number) for number in moody.of("counts", "count")) == 5_000
