@@ -15,6 +15,7 @@ from typing import Final, Self
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
 from greenroom.http_aio import AsyncHttpSource
+from greenroom.http_routes import Route
 from greenroom.options import Options, address
 from greenroom.sources import AsyncSource, AsyncStream
 from greenroom.steps import Fetch, Open, Read, Wait
@@ -43,16 +44,16 @@ class AsyncClient(Upkeep):
     ) -> None:
         options = options or Options()
         self._source = source
-        server = None
+        route = None
         if source is None and not options.is_offline:
-            server = address(url, key)
-            self._source = AsyncHttpSource(*server, options.transport)
+            route = Route(*address(url, key), options.transport)
+            self._source = AsyncHttpSource(route)
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_clear = asyncio.Event()
-        super().__init__(options, server)
+        super().__init__(options, route)
 
     def start(self) -> Self:
         """Begin to keep the flags fresh; to be called in a running loop. Does nothing if that is so already."""

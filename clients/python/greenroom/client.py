@@ -12,6 +12,7 @@ from typing import Self
 
 from greenroom.cache import MIN_INTERVAL_S
 from greenroom.errors import ConfigurationError, SourceError
+from greenroom.http_routes import Route
 from greenroom.http_source import HttpSource
 from greenroom.options import Options, address
 from greenroom.sources import Source, Stream
@@ -39,17 +40,17 @@ class Client(Upkeep):
     ) -> None:
         options = options or Options()
         self._source: Source | None = source
-        server = None
+        route = None
         if source is None and not options.is_offline:
-            server = address(url, key)
-            self._source = HttpSource(*server, options.transport)
+            route = Route(*address(url, key), options.transport)
+            self._source = HttpSource(route)
         elif options.cache_dir is not None and source is not None:
             raise ConfigurationError("`cache_dir` is for a server: what a given source says is not kept")
         self._is_started = False
         self._threads: list[threading.Thread] = []
         self._end = threading.Event()
         self._is_clear = threading.Event()
-        super().__init__(options, server)
+        super().__init__(options, route)
 
     def start(self) -> Self:
         """Begin to keep the flags fresh. Returns at once; does nothing the second time, or on a closed client."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from greenroom.endpoints import Transport
 from greenroom.errors import SourceError
 from greenroom.exchange import Exchange
 from greenroom.http_routes import CHUNK_BYTES, Route, cause_of, check_tunnel
@@ -12,10 +11,10 @@ from greenroom.steps import Answer
 
 
 class AsyncHttpSource:
-    """A server as an `AsyncSource`. Raises ConfigurationError; connects to nothing before it is asked."""
+    """A server as an `AsyncSource`. It connects to nothing before it is asked."""
 
-    def __init__(self, url: str, key: str, transport: Transport | None = None) -> None:
-        self._route = Route(url, key, transport or Transport())
+    def __init__(self, route: Route) -> None:
+        self._route = route
 
     async def fetch(self, etag: str | None) -> Answer:
         """The snapshot, whole, or whatever else the server answers."""

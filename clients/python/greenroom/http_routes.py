@@ -1,5 +1,6 @@
 """The way to the server and what is asked there, whoever moves the bytes (ADR 0008)."""
 
+import hashlib
 import ssl
 from typing import Final
 
@@ -14,14 +15,20 @@ CHUNK_BYTES: Final = 64 * 1024
 
 
 class Route:
-    """The way to the server, and what is asked there."""
+    """The way to the server, and what is asked there. Raises ConfigurationError; sources may share one."""
 
     def __init__(self, url: str, key: str, transport: Transport) -> None:
+        self.url = url
         self.server = Endpoint.of_server(url)
         self.proxy = proxy_for(self.server, transport.proxy)
         self.transport = transport
         self.tls = (transport.tls or ssl.create_default_context()) if self.server.is_tls else None
         self._key = check_key(key)
+
+    @property
+    def key_name(self) -> str:
+        """A name for the key that does not give it away."""
+        return hashlib.sha256(self._key.encode()).hexdigest()
 
     @property
     def first(self) -> Endpoint:

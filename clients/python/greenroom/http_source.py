@@ -7,7 +7,6 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from greenroom.endpoints import Transport
 from greenroom.errors import SourceError
 from greenroom.exchange import Exchange
 from greenroom.http_routes import CHUNK_BYTES, Route, cause_of, check_tunnel
@@ -15,10 +14,10 @@ from greenroom.steps import Answer
 
 
 class HttpSource:
-    """A server as a `Source`. Raises ConfigurationError; connects to nothing before it is asked."""
+    """A server as a `Source`. It connects to nothing before it is asked."""
 
-    def __init__(self, url: str, key: str, transport: Transport | None = None) -> None:
-        self._route = Route(url, key, transport or Transport())
+    def __init__(self, route: Route) -> None:
+        self._route = route
         self._socket: socket.socket | None = None
         self._is_closed = False
 

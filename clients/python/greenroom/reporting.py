@@ -6,7 +6,6 @@ decided in `exposures.py`.
 
 import atexit
 import gzip
-import hashlib
 import os
 import random
 import socket
@@ -22,6 +21,7 @@ from typing import Any, Final, Protocol
 from greenroom.errors import SourceError, Unusable
 from greenroom.evaluation import Evaluation, Snapshot
 from greenroom.exposures import Bounds, Done, Load, Outbox, Placed, Send
+from greenroom.http_routes import Route
 from greenroom.http_source import HttpSource
 from greenroom.options import ExposureOptions, Options, labels
 from greenroom.rows import MAX_LABEL, Row, hidden_key, moment_text, report_body
@@ -311,14 +311,13 @@ class Reporter:
             self.waiting = self._outbox.waiting
 
 
-def open_reporter(options: Options, url: str, key: str, trouble: Trouble) -> Reporter | None:
+def open_reporter(options: Options, route: Route, trouble: Trouble) -> Reporter | None:
     """Who reports to this server, if anything is to be reported. Raises ConfigurationError; opens nothing yet."""
     wanted = options.exposure_options
     if wanted is None:
         return None
-    destination = (url, hashlib.sha256(key.encode()).hexdigest())
-    about = About(*labels(options), options.is_key_private, destination)
-    return Reporter(HttpSource(url, key, options.transport), about, wanted, trouble)
+    about = About(*labels(options), options.is_key_private, (route.url, route.key_name))
+    return Reporter(HttpSource(route), about, wanted, trouble)
 
 
 def _call_at_exit(leave: Callable[[], None]) -> None:

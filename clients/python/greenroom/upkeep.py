@@ -3,7 +3,6 @@
 The drivers in `client.py` and `aio.py` bring news; files and signatures are looked at here, sockets are not.
 """
 
-import hashlib
 import logging
 import os
 import random
@@ -21,6 +20,7 @@ from greenroom.errors import ConfigurationError, OverridesRefused, Unusable
 from greenroom.forcing import force
 from greenroom.forks import call_after_fork, load_early
 from greenroom.held import MAX_DOCUMENT_BYTES, Held, parse_object, read_document
+from greenroom.http_routes import Route
 from greenroom.options import Options
 from greenroom.overrides import Overrides, read_overrides
 from greenroom.reading import FlagReader
@@ -47,13 +47,13 @@ _log = logging.getLogger("greenroom")
 class Upkeep(FlagReader):
     """A reader whose view follows what is held and what is forced."""
 
-    def __init__(self, options: Options, server: tuple[str, str] | None) -> None:
-        """`server` is its URL and the key, if there is one to keep copies of and to report to."""
-        self._reporter = None if server is None else open_reporter(options, *server, self._note_trouble)
+    def __init__(self, options: Options, route: Route | None) -> None:
+        """`route` leads to the server, if there is one to keep copies of and to report to."""
+        self._reporter = None if route is None else open_reporter(options, route, self._note_trouble)
         super().__init__(_sink_of(options, self._reporter))
         load_early()
         self._options = options
-        self._disk = None if server is None else disk_copy(options, *server)
+        self._disk = None if route is None else DiskCopy.of(options.cache_dir, route.url, route.key_name)
         self._held: Held | None = None
         self._health = Health("starting")
         self._is_closed = False
@@ -313,11 +313,6 @@ class Upkeep(FlagReader):
         if text not in self._said:
             self._said.add(text)
             _log.warning("%s", text, exc_info=error)
-
-
-def disk_copy(options: Options, url: str, key: str) -> DiskCopy | None:
-    """The copy of what this key sees of this server; the file's name tells nothing about the key."""
-    return DiskCopy.of(options.cache_dir, url, hashlib.sha256(key.encode()).hexdigest())
 
 
 def _sink_of(options: Options, reporter: Reporter | None) -> ExposureSink | None:

@@ -13,6 +13,7 @@ from tests.unit.sdk.documents import change, change_event, heartbeat, seal, snap
 
 from greenroom.endpoints import Transport
 from greenroom.errors import SourceError
+from greenroom.http_routes import Route
 from greenroom.http_source import HttpSource
 from greenroom.steps import Answer, Fetch, Open, Read
 from greenroom.updates import Updates
@@ -129,7 +130,7 @@ def test_a_change_cut_at_every_byte_never_mixes() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
     data = head + change_event(update)
     with SdkServer(after) as server, FaultProxy(server.url) as proxy:
-        source = HttpSource(proxy.url, KEY)
+        source = HttpSource(Route(proxy.url, KEY, Transport()))
         for cut in range(len(head), len(data) + 1):
             updates = Updates(None, lambda: 0.0)
             updates.next_step(0.0)

@@ -1,6 +1,8 @@
 """Reports on real sockets, of both clients: whatever the network does, each row is told once, or counted as lost."""
 
 import logging
+import os
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -313,3 +315,30 @@ def test_a_spool_that_cannot_be_used_harms_nobody(
     assert "not kept on disk" in str(client.status.warnings)
     assert sum("not kept on disk" in record.getMessage() for record in caplog.records) == 1
     assert all(record.levelno < logging.ERROR for record in caplog.records)
+
+
+def test_rows_are_synced_within_a_second_and_never_by_the_application(
+    server: SdkServer, open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the server says nothing, and the one report that may be under way hangs."""
+    real, synced = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append((threading.current_thread().name, time.monotonic(), sum(map(_lines, tmp_path.rglob("*.rows")))))
+
+    monkeypatch.setattr("greenroom.spool.os.fsync", fsync)
+    with FaultProxy(server.url) as proxy:
+        client = open_client(proxy.url, exposures=ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path))
+        proxy.choose = lambda request: Faults(cut_after=0, is_silent=True) if "/exposures" in request else Faults()
+        for number in range(5):
+            client.track(f"event-{number}", DORA)
+            told = time.monotonic()
+            until(lambda number=number: bool(synced) and synced[-1][2] > number, 5)  # type: ignore[misc]
+            assert synced[-1][1] - told < 1.0
+        assert {name for name, _, _ in synced} == {"greenroom exposures"}
+        open_client.close(client, 0.2)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")

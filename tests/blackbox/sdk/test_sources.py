@@ -23,6 +23,7 @@ from greenroom import ConfigurationError, StaticSource, Transport
 from greenroom.endpoints import Endpoint, proxy_for
 from greenroom.errors import SourceError
 from greenroom.http_aio import AsyncHttpSource
+from greenroom.http_routes import Route
 from greenroom.http_source import HttpSource
 from greenroom.sources import Source
 
@@ -77,8 +78,8 @@ def make(request: pytest.FixtureRequest, loop: LoopThread) -> MakeSource:
 
     def one(url: str, **transport: Any) -> Source:
         if request.param == "threads":
-            return HttpSource(url, KEY, Transport(**transport))
-        return Waiting(AsyncHttpSource(url, KEY, Transport(**transport)), loop)
+            return HttpSource(Route(url, KEY, Transport(**transport)))
+        return Waiting(AsyncHttpSource(Route(url, KEY, Transport(**transport))), loop)
 
     return one
 
@@ -122,7 +123,7 @@ def test_the_contract_in_memory() -> None:
 
 def test_closing_wakes_whoever_reads(server: SdkServer) -> None:
     """From another thread, at once."""
-    for source in (HttpSource(server.url, KEY), StaticSource(DOCUMENT)):
+    for source in (HttpSource(Route(server.url, KEY, Transport())), StaticSource(DOCUMENT)):
         stream = source.stream("e1.3")
         ended: list[Any] = []
 
@@ -260,7 +261,7 @@ def test_proxies_of_the_environment(url: str, variables: dict[str, str], expecte
 def test_a_proxy_that_cannot_be_used_is_refused_at_once() -> None:
     """By the constructor; its password is not shown."""
     with pytest.raises(ConfigurationError) as caught:
-        HttpSource("https://a.example", KEY, Transport(proxy="socks5://user:secret@p:1080"))
+        Route("https://a.example", KEY, Transport(proxy="socks5://user:secret@p:1080"))
     assert "secret" not in str(caught.value)
 
 
