@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from greenroom_server.access.service import add_admin, ensure_installation, new_setup_token
-from greenroom_server.app import desk_of
 from greenroom_server.clock import SystemClock
+from greenroom_server.core import desk_of
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
 from greenroom_server.database.schema import is_current

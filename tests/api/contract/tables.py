@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from greenroom_server.app import desk_of, routes
+from greenroom_server.app import routes
+from greenroom_server.core import desk_of
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 from greenroom_server.settings import Settings
 

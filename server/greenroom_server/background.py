@@ -1,0 +1,74 @@
+"""What runs beside the requests, for as long as the server does."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from greenroom_server.access.service import write_last_used
+from greenroom_server.core import Core
+from greenroom_server.errors import GreenroomError, Unavailable
+from greenroom_server.exposures.service_darkness import watch_darkness
+from greenroom_server.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_HOUSEKEEPING_S = 60.0
+_SAMPLING_S = 5.0
+
+
+def work_beside(core: Core, stack: AsyncExitStack) -> None:
+    """Begin all of it; it ends with the stack."""
+    for name, work in (
+        ("housekeeping", _keep_house(core)),
+        ("keeping exposures", _keep_exposures(core)),
+        ("watching darkness", _watch_darkness(core)),
+        ("sampling", _sample(core.metrics)),
+    ):
+        stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
+
+
+async def _keep_house(core: Core) -> None:
+    while True:
+        await asyncio.sleep(_HOUSEKEEPING_S)
+        used = core.directory.take_used()
+        try:
+            async with core.database.transaction() as session:
+                if used:
+                    await write_last_used(session, used, core.clock.now())
+                await core.idempotency.prune(session)
+            await core.webhooks.keep_house()
+        except Unavailable:
+            log.debug("housekeeping waits for the database")
+
+
+async def _keep_exposures(core: Core) -> None:
+    while True:
+        try:
+            await core.exposures.keep_house()
+        except GreenroomError as error:  # the store is away
+            log.debug("exposures are looked after later", reason=error.detail)
+        await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+async def _watch_darkness(core: Core) -> None:
+    while True:
+        try:
+            async with core.database.transaction() as session:
+                raised = await watch_darkness(session, core.clock.now())
+            if raised:
+                core.webhooks.wake()
+        except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
+            log.debug("darkness is watched later", reason=error.detail)
+        await asyncio.sleep(core.settings.alert_interval_s)
+
+
+async def _sample(metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(_SAMPLING_S)
+        metrics.sample()
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

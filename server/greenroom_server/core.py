@@ -1,0 +1,170 @@
+"""What the doors and the background work share: the store, who may use it, what is served from memory, what sends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from greenroom_server.access.directory import TokenDirectory
+from greenroom_server.access.service import refresh_directory
+from greenroom_server.clock import Clock
+from greenroom_server.database.change_feed import ChangeFeed
+from greenroom_server.database.engine import Database
+from greenroom_server.database.idempotency import SqlIdempotencyStore
+from greenroom_server.delivery.disk import DiskCopies
+from greenroom_server.delivery.service import Delivery, DeliveryOptions
+from greenroom_server.delivery.store import StoredFlags, StoredReader
+from greenroom_server.errors import Unavailable
+from greenroom_server.exposures.service import Exposures
+from greenroom_server.installation import Opened, open_installation, save_directory
+from greenroom_server.observability.metrics import Metrics
+from greenroom_server.settings import Settings
+from greenroom_server.webhooks.address import Egress
+from greenroom_server.webhooks.client import Client
+from greenroom_server.webhooks.desk import Desk
+from greenroom_server.webhooks.sealing import Sealer
+from greenroom_server.webhooks.sender import Pace, Webhooks
+
+log = structlog.get_logger(__name__)
+
+VERSION: Final = version("greenroom-server")
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """All that was opened."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    directory: TokenDirectory
+    opened: Opened
+    delivery: Delivery
+    exposures: Exposures
+    webhooks: Webhooks
+    feed: ChangeFeed
+    metrics: Metrics
+    idempotency: SqlIdempotencyStore
+
+
+async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Core:
+    """The store, who may use it, what is served from memory, and what keeps that fresh."""
+    database = Database(settings.database_url or "", pool_size=settings.pool_size)
+    stack.push_async_callback(database.dispose)
+    directory = TokenDirectory(clock)
+    opened = await open_installation(database, directory, settings.data_dir, clock)
+    if not opened.is_from_disk:
+        await database.check_durability()
+
+    delivery = Delivery(
+        StoredFlags(database),
+        directory,
+        clock=clock,
+        stream_secret=opened.installation.stream_secret,
+        copies=opened.copies,
+        options=DeliveryOptions(
+            stream_cap=settings.stream_cap,
+            stream_cap_per_token=settings.stream_cap_per_token,
+            cors_origins=settings.cors_origins,
+            public_url=settings.public_url,
+        ),
+    )
+    restored = await asyncio.to_thread(delivery.restore)
+    await delivery.start()
+    stack.push_async_callback(delivery.close)
+
+    exposures = _exposures_of(settings, database, delivery, clock)
+    await exposures.start()
+    stack.push_async_callback(exposures.close)
+
+    webhooks = _webhooks_of(settings, database, clock)
+    await webhooks.start()
+    stack.push_async_callback(webhooks.close)
+
+    feed = _feed_of(settings, database, directory, delivery, opened.copies)
+    await feed.start()
+    stack.push_async_callback(feed.stop)
+    log.info("started", version=VERSION, environments_from_disk=restored, is_from_disk=opened.is_from_disk)
+    return Core(
+        settings=settings,
+        clock=clock,
+        database=database,
+        directory=directory,
+        opened=opened,
+        delivery=delivery,
+        exposures=exposures,
+        webhooks=webhooks,
+        feed=feed,
+        metrics=Metrics(),
+        idempotency=SqlIdempotencyStore(clock),
+    )
+
+
+def _exposures_of(settings: Settings, database: Database, delivery: Delivery, clock: Clock) -> Exposures:
+    """What applications report, and what they may."""
+
+    async def visible_flags(environment_id: UUID) -> frozenset[str]:
+        return (await delivery.environments.get(environment_id)).served.client.keys
+
+    return Exposures(
+        database, clock=clock, visible_flags=visible_flags, retention_days=settings.exposure_retention_days
+    )
+
+
+def _webhooks_of(settings: Settings, database: Database, clock: Clock) -> Webhooks:
+    """What sends out what happened."""
+    desk = desk_of(settings)
+    client = Client(desk.egress, user_agent=f"greenroom-server/{VERSION}")
+    pace = Pace(retention=timedelta(days=settings.webhook_retention_days))
+    return Webhooks(database, client, desk, clock=clock, pace=pace)
+
+
+def _feed_of(
+    settings: Settings, database: Database, directory: TokenDirectory, delivery: Delivery, copies: DiskCopies
+) -> ChangeFeed:
+    """What brings tokens and environments up to date when the store changes."""
+    one_at_a_time = asyncio.Lock()  # of two looks at the tokens, the older one must not have the last word
+
+    @asynccontextmanager
+    async def look() -> AsyncIterator[StoredReader]:
+        async with one_at_a_time:
+            have_changed = False
+            try:
+                async with database.reading() as session:
+                    have_changed = await refresh_directory(session, directory)
+                    yield StoredReader(session)
+            finally:
+                if have_changed:
+                    delivery.hub.sweep()
+                    await asyncio.to_thread(save_directory, copies, directory)
+
+    async def take_over_changes() -> None:
+        await delivery.refresh(look)
+
+    async def look_for_newcomers() -> None:
+        if feed.is_healthy:
+            with suppress(Unavailable):
+                async with look():
+                    pass
+
+    feed = ChangeFeed(database, take_over_changes, interval_s=settings.poll_interval_s)
+    directory.refresh_with(look_for_newcomers)
+    return feed
+
+
+def desk_of(settings: Settings) -> Desk:
+    """Where webhooks may go and how their secrets are kept; raises ValueError, naming the setting that is wrong."""
+    try:
+        egress = Egress.of(settings.webhook_egress, ports=settings.webhook_ports, is_insecure=settings.webhook_insecure)
+    except ValueError as error:
+        raise ValueError(f"GREENROOM_WEBHOOK_EGRESS: {error}") from None
+    try:
+        return Desk(egress, Sealer([key.get_secret_value() for key in settings.webhook_secret_keys]))
+    except ValueError:
+        raise ValueError("GREENROOM_WEBHOOK_SECRET_KEYS: a key is 32 bytes as URL-safe base64") from None
