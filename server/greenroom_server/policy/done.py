@@ -22,7 +22,7 @@ def done(snapshot: Snapshot, story: str, request: Request, policy: Policy, now: 
     try:
         return _done(snapshot, story, request, policy, now)
     except Exception as error:
-        return answer(snapshot, request, policy, now, "deny", (RuleResult("_policy", "policy", None, broken(error)),))
+        return answer(snapshot, request, None, now, "deny", (RuleResult("_policy", "policy", None, broken(error)),))
 
 
 def _done(snapshot: Snapshot, story: str, request: Request, policy: Policy, now: Instant) -> Decision:

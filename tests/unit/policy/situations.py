@@ -39,7 +39,7 @@ def with_rules(*rules: dict[str, Any], **members: Any) -> Policy:
     document = {**shop(), **members, "rules": kept}
     del document["tests"]
     document.pop("break_glass" if "break_glass" not in members else "", None)
-    return load_policy(document, 1)
+    return load_policy({name: value for name, value in document.items() if value is not None}, 1)
 
 
 def only(*ids: str, **members: Any) -> Policy:
