@@ -23,10 +23,10 @@ run: $(SERVED) ## start the server with its own PostgreSQL and the example proje
 	@echo "Then follow the five-minute tour in README.md. Stop the server with Ctrl-C."
 	@exec $(BIN)/greenroom-server serve --data-dir $(DATA) --log-format console
 
-test: $(DEVELOPED) ## run every test; every branch of the engine must be reached
-	$(BIN)/coverage run -m pytest -q tests/unit/evaluation
+test: $(DEVELOPED) ## run every test; every branch of the two pure cores must be reached
+	$(BIN)/coverage run -m pytest -q tests/unit/evaluation tests/unit/policy
 	$(BIN)/coverage report --fail-under=100
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/unit/evaluation
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/unit/evaluation --ignore tests/unit/policy
 
 check: lint types imports test ## what CI runs
 

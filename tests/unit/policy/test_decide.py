@@ -22,9 +22,12 @@ from tests.unit.policy.situations import (
     with_rules,
 )
 
+from greenroom_server.policy import judge
+from greenroom_server.policy.canonical import write_decision
 from greenroom_server.policy.compiled import compile_policy
 from greenroom_server.policy.decide import decide
 from greenroom_server.policy.facts import BreakGlass, Build, Commit, Permit, Scope, Veto, Waiver
+from greenroom_server.policy.findings import passed
 from greenroom_server.policy.fixtures import FLAG, LIVE, NEW, NEW_COMMIT, OLD_COMMIT, STORY, Situation
 
 RED = "c1-suite"
@@ -112,6 +115,13 @@ def test_own_check_that_stumbles() -> None:
     broken = facts(green(), permits=(Permit("p", "production", NEW, None, 1),))  # type: ignore[arg-type]
 
     assert (decided(broken).verdict, codes(decided(broken))) == ("deny", {"_concurrency": "rule.error"})
+
+
+def test_rule_that_tells_of_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finding that ends before it begins would make the search for the next moment endless, so it is an error."""
+    monkeypatch.setattr(judge, "RULES", {"veto": lambda question, rule: passed(holds_until=question.now)})
+
+    assert codes(decided(green(), with_rules({"kind": "veto"}))) == {"veto": "rule.error"}
 
 
 def waived(rule: str = RED, **scope: str) -> tuple[Waiver, ...]:
@@ -225,10 +235,13 @@ def test_break_glass(members: dict[str, Any], verdict: str) -> None:
 
 
 def test_break_glass_ends() -> None:
-    """The answer holds until it does, at the latest four hours after it was given."""
+    """The answer, which names it, holds until it does, at the latest four hours after it was given."""
     situation = facts(red(), break_glasses=(replace(GLASS, until=NOW + DAY),))
 
-    assert decided(situation).expires_at == GLASS.at + 4 * HOUR
+    decision = decided(situation)
+
+    assert decision.expires_at == GLASS.at + 4 * HOUR
+    assert write_decision(decision)["break_glass"] == "bg1"
 
 
 def test_break_glass_is_not_used_where_it_is_not_needed() -> None:

@@ -108,6 +108,11 @@ def incident(opened: int, resolved: int | None, **scope: str) -> tuple[Incident,
         (soaking(incident(NOW - DAY, None, digest=NEW, environment="staging")), "soak.incident", None),
         (soaking(incident(NOW - DAY, None), deployed_at=NOW - 3 * DAY, removed_at=NOW - 2 * DAY), None, None),
         (soaking(incident(NOW - 9 * DAY, NOW - 8 * DAY)), None, None),
+        (
+            soaking(incident(NOW - 2 * DAY, NOW - DAY), deployed_at=NOW - 3 * DAY, removed_at=NOW - 1),
+            "soak.ended",
+            None,
+        ),
     ],
 )
 def test_soak(situation: Situation, code: str | None, retry: int | None) -> None:
