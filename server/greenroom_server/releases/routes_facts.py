@@ -8,13 +8,16 @@ from greenroom_server.flags.answers import answer, work_of
 from greenroom_server.flags.work import plain
 from greenroom_server.releases import service_evidence as evidence
 from greenroom_server.releases import service_nouns as facts
+from greenroom_server.releases.intake import Offered, Told
 from greenroom_server.releases.nouns import DEMO, NOUNS, Noun
 from greenroom_server.releases.reading import FACT_FILTERS, by_seq, fact_filter
+from greenroom_server.releases.reading_documents import BESIDE, MEDIA_TYPES, read_document
+from greenroom_server.releases.service_provenances import pinned_keys
 from greenroom_server.releases.wire_evidence import MAX_BATCH, EvidenceIn, RevocationIn
 from greenroom_server.releases.wire_facts import AcceptanceIn, EndIn
 from greenroom_server.web import pagination
 from greenroom_server.web.call import Call
-from greenroom_server.web.reply import Reply
+from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.route import MIB, Handler, Route
 from greenroom_server.web.validation import parse
 
@@ -23,7 +26,12 @@ _FILTERS = ("kind", "suite", "digest", "commit", "producer", "run")
 
 
 async def add_evidence(call: Call) -> Reply:
-    outcome = await evidence.take_evidence(work_of(call), call.params["project"], _offered(call))
+    work, project = work_of(call), call.params["project"]
+    if call.media_type in (None, JSON):
+        told = Told(_offered(call))
+    else:
+        told = await read_document(call, await pinned_keys(work, project))
+    outcome = await evidence.take_evidence(work, project, told)
     if call.dry_run:
         return answer(call, outcome)
     return Reply(status=201 if outcome.changes else 200, body=plain(outcome.result))
@@ -54,11 +62,14 @@ async def accept_demo(call: Call) -> Reply:
     return answer(call, await facts.accept_demo(work_of(call), params["project"], params["demo"], wanted))
 
 
-def _offered(call: Call) -> list[evidence.Offered]:
-    """One piece, or a list of them."""
+def _offered(call: Call) -> list[Offered]:
+    """One piece, or a list of them, in our own JSON, which says everything by itself."""
+    beside = [name for name in BESIDE if name in call.query]
+    if beside:
+        raise Invalid(errors=[FieldError(beside[0], f"`{beside[0]}` stands in the JSON, not beside it")])
     body = call.json(nodes=_MAX_NODES)
     if not isinstance(body, list):
-        return [evidence.Offered(parse(EvidenceIn, body))]
+        return [Offered(parse(EvidenceIn, body))]
     if len(body) > MAX_BATCH:
         raise LimitExceeded("evidence_per_batch", MAX_BATCH)
     if not body:
@@ -66,7 +77,7 @@ def _offered(call: Call) -> list[evidence.Offered]:
     offered, errors = [], []
     for index, one in enumerate(body):
         try:
-            offered.append(evidence.Offered(parse(EvidenceIn, one), f"/{index}"))
+            offered.append(Offered(parse(EvidenceIn, one), f"/{index}"))
         except Invalid as error:
             errors += [FieldError(f"/{index}{inner.pointer}", inner.detail) for inner in error.errors]
     if errors:
@@ -128,7 +139,17 @@ ROUTES = (
         store="read",
         query=(*pagination.QUERY, *_FILTERS),
     ),
-    Route("POST", _EVIDENCE, "add_evidence", "facts.write", add_evidence, idempotent=True, max_body=4 * MIB),
+    Route(
+        "POST",
+        _EVIDENCE,
+        "add_evidence",
+        "facts.write",
+        add_evidence,
+        idempotent=True,
+        query=BESIDE,
+        max_body=8 * MIB,
+        media_types=MEDIA_TYPES,
+    ),
     Route("GET", _ONE, "read_evidence", "releases.read", read_evidence, store="read"),
     Route("POST", f"{_ONE}/revoke", "revoke_evidence", "evidence.revoke", revoke_evidence, writes=True),
     *(route for noun in NOUNS for route in _routes_of(noun)),

@@ -58,8 +58,7 @@ async def register_build(
     )
     await work.session.flush()
     has_heirs = await _adopt(work, service, row, wanted.digests)
-    newest = dict.fromkeys(wanted.stories, wanted.commit)
-    newest |= {story: one.id for one in commits for story in one.stories}
+    newest = {story: one.id for one in commits for story in one.stories}
     await ensure_stories(work, ledger, newest)
     await note_work(work, service.id, row.seq, newest, is_newest=not has_heirs)
     changes: Changes = [{"path": "", "op": "add", "to": plain(wanted)}]
@@ -118,13 +117,20 @@ async def read_build(work: Work, project_key: str, service_key: str, digest: str
 
 
 def _with_own_commit(wanted: BuildIn) -> list[CommitIn]:
+    """The commits, its own among them, which works on the build's stories: so those who grow from it have them too."""
     ids = [one.id for one in wanted.commits]
     twice = (
         next((index for index, one in enumerate(ids) if one in ids[:index]), None) if len(set(ids)) < len(ids) else None
     )
     if twice is not None:
         raise Invalid(errors=[FieldError(f"/commits/{twice}/id", f"`{ids[twice]}` is there twice")])
-    return wanted.commits if wanted.commit in ids else [*wanted.commits, CommitIn(id=wanted.commit)]
+    commits = wanted.commits if wanted.commit in ids else [*wanted.commits, CommitIn(id=wanted.commit)]
+    return [
+        CommitIn(id=one.id, authors=one.authors, stories=list(dict.fromkeys([*one.stories, *wanted.stories])))
+        if one.id == wanted.commit
+        else one
+        for one in commits
+    ]
 
 
 async def _builds_of(work: Work, service: ServiceRow, digests: Sequence[str]) -> dict[str, UUID]:

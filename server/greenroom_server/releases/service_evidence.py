@@ -16,8 +16,10 @@ from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
+from greenroom_server.releases.intake import Offered, Told
 from greenroom_server.releases.service_facts import END, end
 from greenroom_server.releases.service_people import producers_of
+from greenroom_server.releases.service_provenances import take_provenances
 from greenroom_server.releases.service_scope import (
     Ledger,
     Place,
@@ -30,7 +32,7 @@ from greenroom_server.releases.service_scope import (
     visible,
 )
 from greenroom_server.releases.tables_facts import EvidenceRow, FactRow, ProducerRow
-from greenroom_server.releases.wire_evidence import EvidenceIn, EvidenceOut, EvidenceReceiptOut, ReceivedOut
+from greenroom_server.releases.wire_evidence import EvidenceOut, EvidenceReceiptOut, ReceivedOut
 
 Key: TypeAlias = tuple[str, str, int, str, str]
 _KEY: Final = ("producer", "run", "attempt", "kind", "suite")
@@ -49,16 +51,6 @@ _COMPARED: Final = (
     "url",
     "attachment_digest",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """One piece of evidence as it was read, and where it stands in the request (`/3`, or nothing)."""
-
-    wanted: EvidenceIn
-    pointer: str = ""
-    verified_by: str | None = None
-    detail: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +73,33 @@ class _Intake:
     pointers: list[str] = field(default_factory=list)
 
 
-async def take_evidence(work: Work, project_key: str, offered: Sequence[Offered]) -> Outcome[EvidenceReceiptOut]:
+async def take_evidence(work: Work, project_key: str, told: Told) -> Outcome[EvidenceReceiptOut]:
     """Keep all of it or nothing; what was there before is told as a duplicate.
 
     Raises `Invalid` for what this sender, or a producer of this name, may not supply, and `Conflict` for the key of a
     piece that said something else.
     """
     place = await place_of(work, project_key)
-    intake = await _checked(work, place, offered)
+    intake = await _checked(work, place, told.evidence)
     ledger = await open_ledger(work, project_key)
+    items = await _kept(work, ledger, intake)
+    changes: Changes = []
+    for item, one in zip(items, told.evidence, strict=True):
+        if item.status == "accepted":
+            change = {"path": "", "op": "add", "to": plain(one.wanted)}
+            changes.append(change)
+            if work.principal.kind != "pipeline":
+                await work.note(project_key, "evidence.add", evidence_path(project_key, item.id), [change])
+    if told.provenances:
+        received = await take_provenances(work, ledger, told.provenances)
+        items += received.result
+        changes += received.changes
+    accepted = sum(item.status == "accepted" for item in items)
+    receipt = EvidenceReceiptOut(accepted=accepted, duplicates=len(items) - accepted, items=items)
+    return Outcome(receipt, changes)
+
+
+async def _kept(work: Work, ledger: Ledger, intake: _Intake) -> list[ReceivedOut]:
     earlier = await _earlier(work, ledger, intake.rows)
     items: list[ReceivedOut] = []
     for row, pointer in zip(intake.rows, intake.pointers, strict=True):
@@ -103,13 +113,7 @@ async def take_evidence(work: Work, project_key: str, offered: Sequence[Offered]
         earlier[_key_of(row)] = row
         items.append(ReceivedOut(id=str(row.id), seq=row.seq, status="accepted"))
     await work.session.flush()
-    accepted = [index for index, item in enumerate(items) if item.status == "accepted"]
-    changes: Changes = [{"path": "", "op": "add", "to": plain(offered[index].wanted)} for index in accepted]
-    if work.principal.kind != "pipeline":
-        for index, change in zip(accepted, changes, strict=True):
-            await work.note(project_key, "evidence.add", evidence_path(project_key, items[index].id), [change])
-    receipt = EvidenceReceiptOut(accepted=len(accepted), duplicates=len(items) - len(accepted), items=items)
-    return Outcome(receipt, changes)
+    return items
 
 
 async def page_evidence(
@@ -166,8 +170,8 @@ async def _checked(work: Work, place: Place, offered: Sequence[Offered]) -> _Int
 
 def _row_of(work: Work, project_id: UUID, one: Offered) -> EvidenceRow:
     wanted, principal = one.wanted, work.principal
-    is_automated = principal.kind == "pipeline"
-    producer = wanted.producer or principal.name
+    is_automated = principal.kind == "pipeline" or one.verified_by is not None
+    producer = one.verified_by or wanted.producer or principal.name
     if not is_automated:
         producer = principal.person or principal.actor
     return EvidenceRow(
@@ -200,8 +204,8 @@ def _row_of(work: Work, project_id: UUID, one: Offered) -> EvidenceRow:
 
 def _wrong(work: Work, one: Offered, row: EvidenceRow, producer: ProducerRow | None) -> list[FieldError]:
     errors, at = [], one.pointer
-    if (row.digest is None) == (row.commit is None):
-        errors.append(FieldError(f"{at}/subject", "a subject is a `digest` or a `commit`, exactly one of the two"))
+    if row.digest is None and row.commit is None:
+        errors.append(FieldError(f"{at}/subject", "a subject is a `digest` or a `commit`"))
     if row.started_at is not None and row.started_at > row.finished_at:
         errors.append(FieldError(f"{at}/started_at", "`started_at` lies after `finished_at`"))
     if row.counts is not None and row.counts["flaky"] > row.counts["passed"]:
@@ -217,14 +221,15 @@ def _not_allowed(work: Work, one: Offered, row: EvidenceRow, producer: ProducerR
     """What a pinned producer of this name may not do. Names that are not pinned are anybody's."""
     if producer is None or not row.is_automated:
         return []
+    is_signed = row.verified_by == producer.name
     name, at, errors = producer.name, one.pointer, []
     if not producer.is_active:
         errors.append(FieldError(f"{at}/producer", f"the producer `{name}` is not active"))
-    if producer.tokens is not None and str(work.principal.token_id) not in producer.tokens:
+    if producer.tokens is not None and not is_signed and str(work.principal.token_id) not in producer.tokens:
         errors.append(FieldError(f"{at}/producer", f"this token may not speak for the producer `{name}`"))
     if producer.kinds is not None and row.kind not in producer.kinds:
         errors.append(FieldError(f"{at}/kind", f"the producer `{name}` does not supply `{row.kind}`"))
-    if producer.must_sign and row.verified_by != name:
+    if producer.must_sign and not is_signed:
         errors.append(FieldError(f"{at}/producer", f"what the producer `{name}` supplies must carry its signature"))
     return errors
 

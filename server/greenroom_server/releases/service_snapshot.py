@@ -47,11 +47,13 @@ async def load_snapshot(work: Work, project_key: str, request: facts.Request) ->
     service = await get_service(work, place, request.service)
     loading = _Loading(work, place, service.id, request)
     await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
-    lineage = await _load_commits(loading)
-    found = await _load_facts(loading, await _stories_asked_about(loading, lineage))
+    await _load_commits(loading)
+    asked = await _stories_asked_about(loading)
+    found = await _load_facts(loading, asked)
+    stories = _with_unknown(found.stories, asked)
     await _load_builds_shown(loading, found)
     await _load_latest_commits(loading, found)
-    flags, hidden = await _load_flags(loading, found)
+    flags, hidden = await _load_flags(loading, found, stories)
     deployments = tuple(rows.deployments_of(service.key, found.deployments))
     return facts.Snapshot(
         project=project.key,
@@ -59,7 +61,7 @@ async def load_snapshot(work: Work, project_key: str, request: facts.Request) ->
         seq=found.seq,
         mode=found.mode or "delivery",
         builds=_builds_of(loading),
-        stories=tuple(_story(story, hidden) for story in found.stories),
+        stories=tuple(_story(story, hidden) for story in stories),
         environments=tuple(_environment(one, deployments) for one in environments),
         deployments=deployments,
         evidence=tuple(rows.evidence_of(row) for row in found.evidence),
@@ -80,12 +82,10 @@ async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_runnin
         loading.parents |= {row.id: row.parent_id for row in walked}
 
 
-async def _load_commits(loading: _Loading) -> Lineage:
+async def _load_commits(loading: _Loading) -> None:
     """The commits by which the builds differ, and the builds' own."""
-    lineage = Lineage(loading.parents)
-    differing = lineage.differing(list(loading.builds))
+    differing = Lineage(loading.parents).differing(list(loading.builds))
     await _take_commits(loading, differing, {row.commit for row in loading.builds.values()})
-    return lineage
 
 
 async def _take_commits(loading: _Loading, differing: Sequence[UUID], named: Iterable[str]) -> None:
@@ -96,7 +96,7 @@ async def _take_commits(loading: _Loading, differing: Sequence[UUID], named: Ite
             loading.commits[row.build_id].append(commit)
 
 
-async def _stories_asked_about(loading: _Loading, lineage: Lineage) -> set[str]:
+async def _stories_asked_about(loading: _Loading) -> set[str]:
     keys = {story for build in loading.commits.values() for commit in build for story in commit.stories}
     keys |= {story for row in loading.builds.values() for story in row.stories}
     if loading.request.flag is not None:
@@ -150,17 +150,19 @@ async def _load_latest_commits(loading: _Loading, found: Any) -> None:
         await _take_commits(loading, [], missing)
 
 
-async def _load_flags(loading: _Loading, found: Any) -> tuple[tuple[facts.FlagState, ...], dict[str, set[str]]]:
+async def _load_flags(
+    loading: _Loading, found: Any, stories: Sequence[Any]
+) -> tuple[tuple[facts.FlagState, ...], dict[str, set[str]]]:
     """The flags' states, and the flags that hide each story by the flags' own account."""
-    keys = {flag for _, flags, _, _ in found.stories for flag in flags}
+    keys = {flag for _, flags, _, _ in stories for flag in flags}
     if loading.request.flag is not None:
         keys.add(loading.request.flag)
-    stories = [key for key, *_ in found.stories]
-    if not keys and not stories:
+    named = [key for key, *_ in stories]
+    if not keys and not named:
         return (), {}
     environment = loading.request.environment
     place = (loading.place.project_id, environment)
-    known = await standings(loading.work.session, place, keys, stories, found.internal_segment)
+    known = await standings(loading.work.session, place, keys, named, found.internal_segment)
     hidden: dict[str, set[str]] = {}
     for one in known:
         for story in one.stories:
@@ -183,6 +185,14 @@ def _builds_of(loading: _Loading) -> tuple[facts.Build, ...]:
             triggered_by=row.triggered_by,
         )
         for row in sorted(loading.builds.values(), key=lambda row: int(row.seq))
+    )
+
+
+def _with_unknown(stories: Sequence[Any], asked: Iterable[str]) -> Sequence[Any]:
+    """A story that a flag names and nobody has told of is there all the same: it is not done, and not left out."""
+    known = {key for key, *_ in stories}
+    return sorted(
+        [*stories, *((key, (), None, None) for key in asked if key not in known)], key=lambda one: str(one[0])
     )
 
 

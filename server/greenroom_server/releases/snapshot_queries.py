@@ -69,7 +69,8 @@ SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]') FROM (
      ORDER BY one.seq DESC LIMIT {MAX_EVIDENCE})
     UNION ALL
     (SELECT {_EVIDENCE_MEMBERS} FROM evidence one LEFT JOIN fact ending ON ending.about = one.id AND ending.kind = 'end'
-     WHERE one.project_id = :project_id AND one.commit = ANY (CAST(:commits AS text[]))
+     WHERE one.project_id = :project_id AND one.digest IS NULL
+        AND one.commit = ANY (CAST(:commits AS text[]))
      ORDER BY one.seq DESC LIMIT {MAX_EVIDENCE})
 ) found
 """

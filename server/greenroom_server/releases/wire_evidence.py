@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class CheckedIn(Closed):
-    """What was checked: an artifact by its digest, or its source by a commit; exactly one of the two."""
+    """What was checked: an artifact by its digest, or its source by a commit. With both, the digest is what counts."""
 
     digest: Digest | None = None
     commit: Commit | None = None

@@ -188,7 +188,7 @@ def _wrong_in_body(contract: Document, body: Mapping[str, Any], request: httpx.R
             yield from wrong_in(contract, media["schema"], read_yaml(request.content, nodes=2_000_000, depth=36))
         except Invalid as error:
             yield error.detail
-    else:
+    elif media_type.endswith("json"):
         try:
             is_packed = request.headers.get("content-encoding") == "gzip"
             content = gzip.decompress(request.content) if is_packed else request.content
