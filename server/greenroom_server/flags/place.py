@@ -50,6 +50,19 @@ class Flag(Protocol):
     def archived_at(self) -> datetime | None: ...
 
 
+class Serving(Protocol):
+    """What of a configuration decides who gets which variant."""
+
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def off_variant(self) -> str: ...
+    @property
+    def rules(self) -> list[dict[str, Any]]: ...
+    @property
+    def fallthrough(self) -> dict[str, Any]: ...
+
+
 class Configuration(Protocol):
     """How a flag is served in one environment, to be changed; `ConfigurationRow` is one and says what all this is."""
 

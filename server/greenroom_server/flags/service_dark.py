@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from greenroom_server.flags.service_scope import column
+from greenroom_server.database.direct import fetch_all
 from greenroom_server.flags.standing import is_dark
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow
 
@@ -73,23 +74,38 @@ async def standings(
 
     Archived flags are not served, so nobody knows what their code does: they are not there.
     """
-    project_id, environment = place
-    query = (
-        select(FlagRow, ConfigurationRow)
-        .join(ConfigurationRow, col(ConfigurationRow.flag_id) == col(FlagRow.id))
-        .join(EnvironmentRow, col(EnvironmentRow.id) == col(ConfigurationRow.environment_id))
-        .where(
-            col(FlagRow.project_id) == project_id,
-            col(EnvironmentRow.key) == environment,
-            col(FlagRow.archived_at).is_(None),
-            or_(col(FlagRow.key).in_(list(keys)), column(FlagRow, "stories").overlap(list(stories))),
-        )
-        .order_by(col(FlagRow.key))
-    )
+    rows = await fetch_all(session, _STANDINGS, *place, list(keys), list(stories))
     return [
-        Standing(flag.key, tuple(flag.stories), is_dark(row, internal_segment), row.served_revision)
-        for flag, row in await session.execute(query)
+        Standing(
+            row["key"],
+            tuple(row["stories"]),
+            is_dark(_Served(*(row[name] for name in _SERVED)), internal_segment),
+            row["served_revision"],
+        )
+        for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A `Serving`."""
+
+    enabled: bool
+    off_variant: str
+    rules: list[dict[str, Any]]
+    fallthrough: dict[str, Any]
+
+
+_SERVED: Final = ("enabled", "off_variant", "rules", "fallthrough")
+_STANDINGS: Final = """
+SELECT flag.key, flag.stories, served.enabled, served.off_variant, served.rules, served.fallthrough,
+    served.served_revision
+FROM flag JOIN flag_configuration served ON served.flag_id = flag.id
+JOIN environment ON environment.id = served.environment_id
+WHERE flag.project_id = $1 AND environment.key = $2 AND flag.archived_at IS NULL
+    AND (flag.key = ANY ($3::text[]) OR flag.stories && $4::text[])
+ORDER BY flag.key
+"""
 
 
 async def stories_of(session: AsyncSession, project_id: UUID, flag: str) -> list[str]:

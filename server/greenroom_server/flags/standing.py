@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from greenroom.evaluation import limits
 from greenroom_server.flags.documents import flag_document
-from greenroom_server.flags.place import Configuration, Flag
+from greenroom_server.flags.place import Configuration, Flag, Serving
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow
 from greenroom_server.web.codec import write_json
 
@@ -61,7 +61,7 @@ def reach_of(row: Configuration) -> Reach:
     return "some" if row.off_variant in served or row.prerequisites else "all"
 
 
-def is_dark(row: Configuration, internal_segment: str | None = None) -> bool:
+def is_dark(row: Serving, internal_segment: str | None = None) -> bool:
     """Whether nobody outside the internal segment can get anything but the dark variant, by any rule or fallthrough.
 
     Prerequisites only ever give the dark variant to more people, so they change nothing.
@@ -69,7 +69,7 @@ def is_dark(row: Configuration, internal_segment: str | None = None) -> bool:
     return not row.enabled or _variants_served(row, internal_segment) <= {row.off_variant}
 
 
-def _variants_served(row: Configuration, internal_segment: str | None = None) -> set[str]:
+def _variants_served(row: Serving, internal_segment: str | None = None) -> set[str]:
     served: set[str] = set()
     for rule in row.rules:
         if _takes_nobody(rule) or _is_within(rule.get("when"), internal_segment):

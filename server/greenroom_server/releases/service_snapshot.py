@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from greenroom_server.database.direct import Record
 from greenroom_server.flags.service_dark import standings, stories_of
 from greenroom_server.flags.service_scope import environments_of, get_project
 from greenroom_server.flags.work import Work
@@ -31,8 +32,8 @@ class _Loading:
     parents: dict[UUID, UUID | None] = field(default_factory=dict)
     commits: dict[UUID, list[facts.Commit]] = field(default_factory=dict)
 
-    async def run(self, query: Any, **values: Any) -> Sequence[Any]:
-        return (await self.work.session.execute(query, values)).all()
+    async def ask(self, asked: queries.Asked, **values: Any) -> Sequence[Record]:
+        return await asked.of(self.work.session, **values)
 
 
 async def load_snapshot(work: Work, project_key: str, request: facts.Request) -> facts.Snapshot:
@@ -46,59 +47,59 @@ async def load_snapshot(work: Work, project_key: str, request: facts.Request) ->
     place = Place(project.id, project.key)
     service = await get_service(work, place, request.service)
     loading = _Loading(work, place, service.id, request)
+    await work.session.flush()  # the questions go past the session
     await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
     await _load_commits(loading)
     asked = await _stories_asked_about(loading)
     found = await _load_facts(loading, asked)
-    stories = _with_unknown(found.stories, asked)
+    stories = _with_unknown(found["stories"], asked)
     await _load_builds_shown(loading, found)
-    await _load_latest_commits(loading, found)
+    await _load_named_commits(loading, found)
     flags, hidden = await _load_flags(loading, found, stories)
-    deployments = tuple(rows.deployments_of(service.key, found.deployments))
+    deployments = tuple(rows.deployments_of(service.key, found["deployments"]))
     return facts.Snapshot(
         project=project.key,
         service=service.key,
-        seq=found.seq,
-        mode=found.mode or "delivery",
+        seq=found["seq"],
+        mode=found["mode"] or "delivery",
         builds=_builds_of(loading),
         stories=tuple(_story(story, hidden) for story in stories),
         environments=tuple(_environment(one, deployments) for one in environments),
         deployments=deployments,
-        evidence=tuple(rows.evidence_of(row) for row in found.evidence),
+        evidence=tuple(rows.evidence_of(row) for row in found["evidence"]),
         flags=flags,
-        aliases={alias: person for person, aliases, _ in found.people for alias in aliases},
-        inactive_people=frozenset(person for person, _, is_active in found.people if not is_active),
-        **rows.said(found.facts),
+        aliases={alias: person for person, aliases, _ in found["people"] for alias in aliases},
+        inactive_people=frozenset(person for person, _, is_active in found["people"] if not is_active),
+        **rows.said(found["facts"]),
     )
 
 
 async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_running: bool) -> None:
     values = {"service_id": loading.service_id, "digests": list(digests), "with_running": with_running}
-    found = await loading.run(queries.BUILDS, **values)
-    loading.builds |= {row.id: row for row in found}
-    new = [row.id for row in found if row.id not in loading.parents]
+    found = await loading.ask(queries.BUILDS, **values)
+    loading.builds |= {row["id"]: row for row in found}
+    new = [row["id"] for row in found if row["id"] not in loading.parents]
     if new:
-        walked = await loading.run(queries.ANCESTORS, builds=new, most=queries.MAX_ANCESTORS)
-        loading.parents |= {row.id: row.parent_id for row in walked}
+        walked = await loading.ask(queries.ANCESTORS, builds=new, most=queries.MAX_ANCESTORS)
+        loading.parents |= {row["id"]: row["parent_id"] for row in walked}
 
 
 async def _load_commits(loading: _Loading) -> None:
-    """The commits by which the builds differ, and the builds' own."""
-    differing = Lineage(loading.parents).differing(list(loading.builds))
-    await _take_commits(loading, differing, {row.commit for row in loading.builds.values()})
+    """The commits by which the builds differ."""
+    await _take_commits(loading, Lineage(loading.parents).differing(list(loading.builds)), ())
 
 
 async def _take_commits(loading: _Loading, differing: Sequence[UUID], named: Iterable[str]) -> None:
     values = {"service_id": loading.service_id, "differing": list(differing), "commits": sorted(named)}
-    for row in await loading.run(queries.COMMITS, **values):
-        commit = facts.Commit(row.commit, tuple(row.authors), tuple(row.stories))
-        if commit not in loading.commits.setdefault(row.build_id, []):
-            loading.commits[row.build_id].append(commit)
+    for row in await loading.ask(queries.COMMITS, **values):
+        commit = facts.Commit(row["commit"], tuple(row["authors"]), tuple(row["stories"]))
+        if commit not in loading.commits.setdefault(row["build_id"], []):
+            loading.commits[row["build_id"]].append(commit)
 
 
 async def _stories_asked_about(loading: _Loading) -> set[str]:
     keys = {story for build in loading.commits.values() for commit in build for story in commit.stories}
-    keys |= {story for row in loading.builds.values() for story in row.stories}
+    keys |= {story for row in loading.builds.values() for story in row["stories"]}
     if loading.request.flag is not None:
         keys |= set(await stories_of(loading.work.session, loading.place.project_id, loading.request.flag))
     return keys
@@ -106,7 +107,7 @@ async def _stories_asked_about(loading: _Loading) -> set[str]:
 
 async def _load_facts(loading: _Loading, stories: set[str]) -> Any:
     request = loading.request
-    asked = [row for row in loading.builds.values() if request.digest is None or request.digest in row.digests]
+    asked = [row for row in loading.builds.values() if request.digest is None or request.digest in row["digests"]]
     values = {
         "project_id": loading.place.project_id,
         "service_id": loading.service_id,
@@ -114,21 +115,21 @@ async def _load_facts(loading: _Loading, stories: set[str]) -> Any:
         "environment": request.environment,
         "flag": request.flag,
         "stories": sorted(stories),
-        "digests": sorted({digest for row in asked for digest in row.digests} | {request.digest or ""}),
-        "all_digests": sorted({digest for row in loading.builds.values() for digest in row.digests}),
-        "commits": sorted({row.commit for row in asked}),
+        "digests": sorted({digest for row in asked for digest in row["digests"]} | {request.digest or ""}),
+        "all_digests": sorted({digest for row in loading.builds.values() for digest in row["digests"]}),
+        "commits": sorted({row["commit"] for row in asked}),
     }
-    (found,) = await loading.run(queries.FACTS, **values)
+    (found,) = await loading.ask(queries.FACTS, **values)
     return found
 
 
 async def _load_builds_shown(loading: _Loading, found: Any) -> None:
     """The builds that ran while something was shown: a demo counts for what really ran."""
-    known = {digest for row in loading.builds.values() for digest in row.digests}
+    known = {digest for row in loading.builds.values() for digest in row["digests"]}
     shown = [
         deployment["digest"]
-        for deployment in found.deployments
-        if deployment["digest"] not in known and any(_ran_at(deployment, fact) for fact in found.facts)
+        for deployment in found["deployments"]
+        if deployment["digest"] not in known and any(_ran_at(deployment, fact) for fact in found["facts"])
     ]
     if shown:
         await _load_builds(loading, shown, with_running=False)
@@ -141,13 +142,10 @@ def _ran_at(deployment: Mapping[str, Any], fact: Mapping[str, Any]) -> bool:
     return deployment["deployed_at"] <= fact["at"] and (removed_at is None or removed_at > fact["at"])
 
 
-async def _load_latest_commits(loading: _Loading, found: Any) -> None:
-    """Who asks whether a build contains a story's newest commit must find it, also among what all builds contain."""
-    known = {commit.id for build in loading.commits.values() for commit in build}
-    latest = {commit for _, _, _, commit in found.stories if commit is not None}
-    missing = (latest | {row.commit for row in loading.builds.values()}) - known
-    if missing:
-        await _take_commits(loading, [], missing)
+async def _load_named_commits(loading: _Loading, found: Any) -> None:
+    """Who asks whether a build contains a story's newest commit, or another build, must find it, however old it is."""
+    latest = {commit for _, _, _, commit in found["stories"] if commit is not None}
+    await _take_commits(loading, [], latest | {row["commit"] for row in loading.builds.values()})
 
 
 async def _load_flags(
@@ -162,7 +160,7 @@ async def _load_flags(
         return (), {}
     environment = loading.request.environment
     place = (loading.place.project_id, environment)
-    known = await standings(loading.work.session, place, keys, named, found.internal_segment)
+    known = await standings(loading.work.session, place, keys, named, found["internal_segment"])
     hidden: dict[str, set[str]] = {}
     for one in known:
         for story in one.stories:
@@ -174,17 +172,17 @@ def _builds_of(loading: _Loading) -> tuple[facts.Build, ...]:
     lineage = Lineage(loading.parents)
     return tuple(
         facts.Build(
-            id=str(row.id),
+            id=str(row["id"]),
             service=loading.request.service,
-            digests=tuple(row.digests),
-            commit=row.commit,
-            seq=row.seq,
-            registered_at=row.registered_at,
-            commits=commits_in(lineage, row.id, loading.commits),
-            stories=tuple(row.stories),
-            triggered_by=row.triggered_by,
+            digests=tuple(row["digests"]),
+            commit=row["commit"],
+            seq=row["seq"],
+            registered_at=row["registered_at"],
+            commits=commits_in(lineage, row["id"], loading.commits),
+            stories=tuple(row["stories"]),
+            triggered_by=row["triggered_by"],
         )
-        for row in sorted(loading.builds.values(), key=lambda row: int(row.seq))
+        for row in sorted(loading.builds.values(), key=lambda row: int(row["seq"]))
     )
 
 

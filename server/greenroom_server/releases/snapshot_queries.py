@@ -4,9 +4,13 @@ Instants leave the store as whole milliseconds since 1970. Every list is bounded
 of vetoes, obstacles and the like those that are over, so that nothing which stands in the way is ever left out.
 """
 
-from typing import Final
+import re
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from greenroom_server.database.direct import Record, fetch_all
 
 MAX_ANCESTORS: Final = 1_000
 MAX_DEPLOYMENTS: Final = 100
@@ -14,12 +18,32 @@ MAX_EVIDENCE: Final = 500
 MAX_FACTS: Final = 200
 
 
+_NAME: Final = re.compile(r"(?<!:):([a-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and the names of its arguments in their order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+    async def of(self, session: AsyncSession, **values: Any) -> list[Record]:
+        """The answer; straight from the driver, since each decision asks all of them."""
+        return await fetch_all(session, self.sql, *(values[name] for name in self.names))
+
+
+def _asked(sql: str) -> Asked:
+    names = tuple(dict.fromkeys(_NAME.findall(sql)))
+    return Asked(_NAME.sub(lambda found: f"${names.index(found[1]) + 1}", sql), names)
+
+
 def _ms(column: str) -> str:
     return f"floor(extract(epoch FROM {column}) * 1000)::bigint"
 
 
 # The builds that everything is about: the one asked about, those that run anywhere, and others by their digests.
-BUILDS: Final[TextClause] = text(f"""
+BUILDS: Final = _asked(f"""
 WITH started AS (
     SELECT build_id FROM build_digest WHERE service_id = :service_id AND digest = ANY (CAST(:digests AS text[]))
     UNION
@@ -31,7 +55,7 @@ SELECT b.id, b.commit, b.seq, {_ms("b.registered_at")} AS registered_at, b.stori
 FROM started JOIN build b ON b.id = started.build_id ORDER BY b.seq
 """)
 # Breadth first, so what the limit cuts off is the oldest.
-ANCESTORS: Final[TextClause] = text("""
+ANCESTORS: Final = _asked("""
 WITH RECURSIVE walk(id, parent_id) AS (
     SELECT id, parent_id FROM build WHERE id = ANY (CAST(:builds AS uuid[]))
     UNION
@@ -39,7 +63,7 @@ WITH RECURSIVE walk(id, parent_id) AS (
 )
 SELECT id, parent_id FROM walk LIMIT :most
 """)
-COMMITS: Final[TextClause] = text("""
+COMMITS: Final = _asked("""
 SELECT build_id, position, commit, authors, stories FROM build_commit
 WHERE build_id = ANY (CAST(:differing AS uuid[]))
 UNION ALL
@@ -125,7 +149,7 @@ _MODE: Final = """
 SELECT body ->> 'mode' FROM fact WHERE project_id = :project_id AND kind = 'mode' AND service = :service
     AND environment = :environment ORDER BY seq DESC LIMIT 1
 """
-FACTS: Final[TextClause] = text(f"""
+FACTS: Final = _asked(f"""
 SELECT ledger.seq, ledger.internal_segment, ({_MODE}) AS mode, ({_STORIES}) AS stories, ({_EVIDENCE}) AS evidence,
     ({_FACTS}) AS facts, ({_DEPLOYMENTS}) AS deployments, ({_PEOPLE}) AS people
 FROM release_ledger ledger WHERE ledger.project_id = :project_id
