@@ -15,6 +15,9 @@ from greenroom_server.background import work_beside
 from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_route
 from greenroom_server.core import VERSION, Core, open_core
+from greenroom_server.decisions.policies import PolicyShelf
+from greenroom_server.decisions.routes import decision_routes
+from greenroom_server.decisions.waiting import Waiting
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery
 from greenroom_server.delivery.subscriber import remember_connection
@@ -46,7 +49,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
     return Server(settings, clock or SystemClock())
 
 
-def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk) -> tuple[Route, ...]:
+def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk, waiting: Waiting) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
     return (
         *health_routes(readiness=readiness, scrape=scrape),
@@ -58,6 +61,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk)
         *SERVICE_ROUTES,
         *BUILD_ROUTES,
         *FACT_ROUTES,
+        *decision_routes(PolicyShelf(), waiting),
         *AUDIT_ROUTES,
         *webhook_routes(desk),
         *EXPOSURE_ROUTES,
@@ -79,6 +83,7 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
         scrape=core.metrics.scrape,
         take_in=core.exposures.take_in,
         desk=core.webhooks.desk,
+        waiting=Waiting(core.database, core.news, core.clock),
     )
     hot_paths: ASGIApp = core.delivery.hot_paths
     router: ASGIApp = build_router(table, kit=kit)

@@ -17,6 +17,7 @@ from greenroom_server.clock import Clock
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
 from greenroom_server.database.idempotency import SqlIdempotencyStore
+from greenroom_server.decisions.service_news import NewsDesk
 from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags, StoredReader
@@ -48,6 +49,7 @@ class Core:
     delivery: Delivery
     exposures: Exposures
     webhooks: Webhooks
+    news: NewsDesk
     feed: ChangeFeed
     metrics: Metrics
     idempotency: SqlIdempotencyStore
@@ -87,6 +89,9 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     await webhooks.start()
     stack.push_async_callback(webhooks.close)
 
+    news = NewsDesk(database)
+    stack.push_async_callback(news.close)
+
     feed = _feed_of(settings, database, directory, delivery, opened.copies)
     await feed.start()
     stack.push_async_callback(feed.stop)
@@ -100,6 +105,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         delivery=delivery,
         exposures=exposures,
         webhooks=webhooks,
+        news=news,
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),

@@ -40,6 +40,9 @@ PLACE: Final = {
     "producer": "ci",
     "webhook": "alerts",
     "delivery": DEAD_DELIVERY,
+    "policy": "small",
+    "version": "1",
+    "template": "regulated",
 }
 WEBHOOK: Final = {"key": "alerts", "url": "https://hooks.invalid/alerts", "events": ["flag.served_while_dark"]}
 BODIES: Final[dict[str, Any]] = {
@@ -98,7 +101,22 @@ RELEASE_BODIES: Final[dict[str, Any]] = {
         )
     },
 }
-ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES}
+POLICY: Final = {
+    "schema": "release-policy/v1",
+    "name": "small",
+    "time_zone": "Europe/Berlin",
+    "environments": {"development": {"order": 10, "tier": "development"}},
+    "rules": [{"id": "veto", "kind": "veto", "actions": ["deploy"], "environments": ["development"]}],
+}
+DECISION: Final = {"action": "deploy", "service": "web", "environment": "development", "digest": DIGEST}
+DECISION_BODIES: Final[dict[str, Any]] = {
+    "create_policy": {**POLICY, "name": "another"},
+    "check_policy": POLICY,
+    "activate_policy": {},
+    "make_decision": DECISION,
+    "simulate_decision": DECISION,
+}
+ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES, **DECISION_BODIES}
 # Somebody's word: a token that names nobody, as all of these, has none to give. Another's is not theirs to take back.
 SOMEBODYS: Final = {
     "create_approval",
@@ -145,12 +163,18 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
         ("POST", "services/web/deployments", RELEASE_BODIES["start_deployment"]),
         ("POST", "evidence", {**RELEASE_BODIES["add_evidence"], "environment": "development"}),
         *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
+        ("POST", "policies", POLICY),
+        ("POST", "decisions", DECISION),
     ]
     ids = {}
     for method, path, body in steps:
         reply = await ada.request(method, f"{shop}/{path}", json=body)
         assert reply.is_success, reply.text
-        kind = {"services/web/deployments": "deployment", "evidence": "evidence"}.get(path, PLURALS.get(path, ""))
+        kind = {
+            "services/web/deployments": "deployment",
+            "evidence": "evidence",
+            "decisions": "decision",
+        }.get(path, PLURALS.get(path, ""))
         ids[kind] = reply.json().get("id") or reply.json().get("items", [{}])[0].get("id", "")
     return ids
 

@@ -8,7 +8,9 @@ production served what is about people: `exposures.read` shows it, there only to
 
 from typing import Final
 
-READ: Final = frozenset({"self.read", "projects.read", "flags.read", "releases.read"})
+READ: Final = frozenset(
+    {"self.read", "projects.read", "flags.read", "releases.read", "policies.read", "decisions.read"}
+)
 AUTHOR: Final = READ | {
     "flags.write",
     "configurations.write",
@@ -18,9 +20,11 @@ AUTHOR: Final = READ | {
     "services.write",
     "stories.write",
     "facts.write",
+    "policies.write",
+    "decisions.write",
 }
 # The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.
-JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke"})
+JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke", "policies.activate"})
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "admin": AUTHOR
@@ -40,10 +44,11 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "webhooks.write",
         "people.write",
         "producers.write",
+        "policies.settings",
     },
     "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},
-    "pipeline": READ | {"metrics.read", "facts.write"},
+    "pipeline": READ | {"metrics.read", "facts.write", "decisions.write"},
     "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),
     "client": frozenset({"self.read", "evaluate", "exposures.write"}),
 }

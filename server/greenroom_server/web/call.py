@@ -22,7 +22,7 @@ class Call:
 
     `principal` is what the `Authorizer` returned (None on a PUBLIC route) and `session` what the `UnitOfWork` opened
     (None if the route declares no store); both are Any because their types belong to layers that this one must not
-    know. `query` holds only parameters that the route declares.
+    know. `query` holds only parameters that the route declares. `seen` is what the route's `looks` returned.
     """
 
     request: Request
@@ -35,6 +35,7 @@ class Call:
     now: datetime
     dry_run: bool = False
     session: Any = None
+    seen: Any = None
 
     def json(self, *, nodes: int = MAX_NODES) -> Any:
         """The body as JSON, read strictly and within the limits."""

@@ -109,6 +109,10 @@ class Endpoint:
     async def _run(self, call: Call) -> Encoded:
         if self._route.store is None:
             return (await self._route.handler(call)).encoded()
+        if self._route.looks is not None:
+            async with self._kit.unit_of_work(write=False, dry_run=False) as session:
+                call.session = session
+                call.seen = await self._route.looks(call)
         key = idempotency_key_of(call) if self._route.idempotent else None
         if key is None or call.dry_run:
             return await self._transact(call, None)

@@ -6,7 +6,7 @@ A route without a permission does not exist: it cannot be constructed. `PUBLIC` 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from greenroom_server.web.call import Call
 from greenroom_server.web.reply import JSON, Reply
@@ -16,6 +16,7 @@ MIB: Final = 1024 * 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 Handler = Callable[[Call], Awaitable[Reply]]
+Look = Callable[[Call], Awaitable[Any]]
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CONVERTOR: Final = re.compile(r":[a-z]+\}")
@@ -26,9 +27,10 @@ class Route:
     """One operation.
 
     `writes` opens a writing transaction for the handler and understands `?dry_run=true`; `store="read"` opens a reading
-    one. `query` names the parameters that are understood, all others are refused. `idempotent` honours
-    `Idempotency-Key`. Path parameters are keys,
-    save those that `scope.OTHER_PATTERNS` names; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
+    one. `looks` comes before the handler, in a reading transaction of its own: for what a write is based on and must be
+    one state of the store; what it returns is `Call.seen`. `query` names the parameters that are understood, all
+    others are refused. `idempotent` honours `Idempotency-Key`. Path parameters are keys, save those that
+    `scope.OTHER_PATTERNS` names; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
     packed, as `Content-Encoding: gzip` says; unpacking it within limits is the handler's.
     """
 
@@ -44,6 +46,7 @@ class Route:
     max_body: int = MIB
     media_types: tuple[str, ...] = ()
     takes_gzip: bool = False
+    looks: Look | None = None
 
     def __post_init__(self) -> None:
         if not self.permission:

@@ -11,7 +11,10 @@ from greenroom_server.settings import Settings
 def all_routes() -> list[Any]:
     """Every `Route` and every `HotRoute`; they share method, path, operation_id and permission."""
     desk = desk_of(Settings())
-    table = routes(readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in, desk=desk)
+    nothing: Any = None  # no request is made here
+    table = routes(
+        readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in, desk=desk, waiting=nothing
+    )
     return [*table, *HOT_ROUTES]
 
 

@@ -139,6 +139,7 @@ async def test_every_operation_answers_as_documented(
     await _webhooks(seen, admin, example_url)
     await _tokens_and_import(seen, admin)
     await _releases(seen, admin, tokens)
+    await _policies_and_decisions(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
@@ -204,6 +205,36 @@ async def _releases(seen: "Seen", admin: ContractClient, tokens: dict[str, str])
         if operation_id == "finish_deployment":
             again = await seen.step(ada, "POST", f"{SHOP}/services/checkout/deployments", STAGED)
             await seen.step(ada, "POST", f"{SHOP}/deployments/{again['id']}/fail", {})
+
+
+async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
+    """A template becomes the policy, and decides; what it decided is read, listed, replayed and waited for."""
+    policies, decisions = f"{SHOP}/policies", f"{SHOP}/decisions"
+    await seen.step(admin, "GET", f"{SHOP}/policy-templates/business-release?time_zone=Europe/Berlin", None)
+    operation = next(one for one in the_contract().operations if one.id == "create_policy")
+    assert operation.request_body is not None
+    document = operation.request_body["content"]["application/json"]["example"]
+    assert (await seen.step(admin, "POST", f"{policies}/check", document))["is_ready"] is True
+    await seen.step(admin, "POST", policies, document, dry_run=True)
+    made = await seen.step(admin, "POST", policies, document)
+    version = f"{policies}/{made['name']}/versions/{made['version']}"
+    await seen.step(admin, "GET", version, None)
+    await seen.step(admin, "GET", policies, None)
+    await seen.step(admin, "GET", f"{SHOP}/policy-settings", None)
+    for dry_run in (True, False):
+        await seen.step(admin, "PATCH", f"{SHOP}/policy-settings", {"four_eyes": False}, dry_run=dry_run)
+    for dry_run in (True, False):
+        await seen.step(admin, "POST", f"{version}/activate", {"reason": "alone"}, dry_run=dry_run)
+    asked = {"action": "deploy", "service": "web", "environment": "production", "digest": "sha256:" + "0" * 64}
+    await seen.step(admin, "POST", decisions, asked, dry_run=True)
+    decision = await seen.step(admin, "POST", decisions, asked)
+    assert decision["decision"] == "deny"
+    await seen.step(admin, "POST", f"{decisions}/simulate", {**asked, "at": "2026-12-24T09:00:00Z"})
+    await seen.step(admin, "GET", f"{decisions}?service=web&verdict=deny", None)
+    await seen.step(admin, "GET", f"{decisions}/{decision['id']}", None)
+    assert (await seen.step(admin, "POST", f"{decisions}/{decision['id']}/replay", None))["same"] is True
+    await seen.step(admin, "GET", f"{decisions}/{decision['id']}/news?wait=1", None)
+    await seen.step(admin, "GET", f"{version}/comparison?last=10", None)
 
 
 async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from tests.api.contract.document import the_contract
 
 from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
+from greenroom_server.decisions import wire as decisions
 from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
 from greenroom_server.releases import wire as releases
@@ -21,7 +22,17 @@ from greenroom_server.releases import wire_facts as facts
 from greenroom_server.webhooks import wire as webhooks
 
 # Described by hand in openapi.yaml and named by the models with `WithJsonSchema`.
-BY_HAND: Final = {"Condition", "Serve", "Rule", "Prerequisite", "Variants", "Context", "Difference"}
+BY_HAND: Final = {
+    "Condition",
+    "Serve",
+    "Rule",
+    "Prerequisite",
+    "Variants",
+    "Context",
+    "Difference",
+    "Decision",
+    "PolicyDocument",
+}
 COMPONENTS: Final = "#/components/schemas/"
 FOR_PEOPLE: Final = {"title", "description", "example", "examples"}
 
@@ -30,7 +41,7 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, exposures, flags, releases, builds, evidence, facts, webhooks)
+        for module in (access, audit, decisions, exposures, flags, releases, builds, evidence, facts, webhooks)
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)

@@ -73,7 +73,12 @@ def test_missing_member() -> None:
 
 def test_bytes_are_those_of_the_rfc() -> None:
     """Escapes, order and numbers as RFC 8785 wants them; numbers past 53 bits are refused."""
-    odd: dict[str, Any] = {"b": '\x00\x1f\x7f"\\/\u20ac\U0001f600\u2028', "a": [2**53 - 1, -1, 0, None, True], "A": {}, "": ""}
+    odd: dict[str, Any] = {
+        "b": '\x00\x1f\x7f"\\/\u20ac\U0001f600\u2028',
+        "a": [2**53 - 1, -1, 0, None, True],
+        "A": {},
+        "": "",
+    }
 
     assert canonical_bytes(odd) == rfc8785.dumps(odd)
     with pytest.raises(orjson.JSONEncodeError):

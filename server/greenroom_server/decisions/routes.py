@@ -1,0 +1,210 @@
+"""Routes of policies and decisions."""
+
+import asyncio
+from typing import Any, Final
+
+from greenroom_server.decisions import service_decisions as decisions
+from greenroom_server.decisions import service_policies as policies
+from greenroom_server.decisions.policies import PolicyShelf
+from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_policy
+from greenroom_server.decisions.trials import check
+from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
+from greenroom_server.decisions.wire import ActivationIn, DecisionIn, SimulationIn
+from greenroom_server.errors import FieldError, Invalid, NotFound
+from greenroom_server.flags.answers import answer, shown, work_of
+from greenroom_server.flags.work import plain
+from greenroom_server.policy.initial import render_template
+from greenroom_server.web import pagination
+from greenroom_server.web.call import Call
+from greenroom_server.web.codec import MAX_NODES
+from greenroom_server.web.reply import JSON, Reply
+from greenroom_server.web.routing import Route
+from greenroom_server.web.yaml_codec import read_yaml
+
+YAML: Final = "application/yaml"
+FILTERS: Final = ("service", "environment", "verdict", "action")
+_PROJECT: Final = "/api/v1/projects/{project}"
+_POLICIES: Final = f"{_PROJECT}/policies"
+_VERSION: Final = f"{_POLICIES}/{{policy}}/versions/{{version}}"
+_SETTINGS: Final = f"{_PROJECT}/policy-settings"
+_DECISIONS: Final = f"{_PROJECT}/decisions"
+_DECISION: Final = f"{_DECISIONS}/{{decision:uuid}}"
+
+
+async def list_policies(call: Call) -> Reply:
+    request = pagination.page_request(call, str, int)
+    after = None if request.after is None else (request.after[0], request.after[1])
+    rows = await policies.page_policies(work_of(call), call.params["project"], after=after, limit=request.limit + 1)
+    return Reply(body=pagination.page(rows, request, item=plain, sort_key=lambda row: (row.name, row.version)))
+
+
+async def read_policy_template(call: Call) -> Reply:
+    """A first document, for people to edit."""
+    asked = call.query
+    environments = asked.get("environments", "staging,production").split(",")
+    name, zone = asked.get("name", call.params["project"]), asked.get("time_zone", "UTC")
+    try:
+        text = render_template(call.params["template"], name=name, time_zone=zone, environments=environments)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+    return Reply(body=text.encode(), media_type=YAML)
+
+
+async def create_policy(call: Call) -> Reply:
+    project, authored = call.params["project"], await _document_of(call)
+    outcome = await policies.create_policy(work_of(call), project, authored)
+    made = outcome.result
+    path = policies.policy_path(project, made.name, made.version)
+    return answer(call, outcome, created_at=path if outcome.changes else None)
+
+
+async def check_policy(call: Call) -> Reply:
+    authored = await _document_of(call)
+    return Reply(body=plain(await asyncio.to_thread(check, authored)))
+
+
+async def read_policy(call: Call) -> Reply:
+    found = await policies.read_policy(work_of(call), call.params["project"], call.params["policy"], _version_of(call))
+    return Reply(body=plain(found))
+
+
+async def activate_policy(call: Call) -> Reply:
+    params, wanted = call.params, call.parse(ActivationIn)
+    outcome = await policies.activate_policy(
+        work_of(call), params["project"], params["policy"], _version_of(call), wanted
+    )
+    return answer(call, outcome)
+
+
+async def read_policy_settings(call: Call) -> Reply:
+    return shown(await policies.read_settings(work_of(call), call.params["project"]))
+
+
+async def update_policy_settings(call: Call) -> Reply:
+    return answer(call, await policies.update_settings(work_of(call), call.params["project"], call.json()))
+
+
+async def list_decisions(call: Call) -> Reply:
+    request = pagination.page_request(call, str, str)
+    after = None if request.after is None else (request.after[0], request.after[1])
+    wanted = {name: call.query[name] for name in FILTERS if name in call.query}
+    rows = await decisions.page_decisions(
+        work_of(call), call.params["project"], wanted, after=after, limit=request.limit + 1
+    )
+    return Reply(
+        body=pagination.page(rows, request, item=plain, sort_key=lambda row: (row.decided_at.isoformat(), row.id))
+    )
+
+
+async def keep_decision(call: Call) -> Reply:
+    return answer(call, await decisions.keep_decision(work_of(call), call.seen))
+
+
+async def read_decision(call: Call) -> Reply:
+    found = await decisions.read_decision(work_of(call), call.params["project"], call.params["decision"])
+    return Reply(body=found)
+
+
+def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
+    """The routes; compiled policies come off the shelf."""
+
+    async def compare(call: Call) -> Reply:
+        found = await compare_policy(
+            work_of(call),
+            call.params["project"],
+            call.params["policy"],
+            _version_of(call),
+            last=_number_of(call, "last", default=50, most=MAX_REPLAYED),
+            shelf=shelf,
+        )
+        return Reply(body=plain(found))
+
+    async def look(call: Call) -> decisions.Made:
+        wanted = call.parse(DecisionIn)
+        return await decisions.make_decision(work_of(call), call.params["project"], wanted, shelf)
+
+    async def simulate_decision(call: Call) -> Reply:
+        wanted = call.parse(SimulationIn)
+        return Reply(body=await decisions.simulate_decision(work_of(call), call.params["project"], wanted, shelf))
+
+    async def replay_decision(call: Call) -> Reply:
+        params = call.params
+        found = await decisions.replay_decision(work_of(call), params["project"], params["decision"], shelf)
+        return Reply(body=plain(found))
+
+    async def await_decision_news(call: Call) -> Reply:
+        return Reply(body=plain(await waiting.news_of(call, _number_of(call, "wait", default=30, most=MAX_WAIT_S))))
+
+    read: dict[str, Any] = {"store": "read"}
+    return (
+        Route("GET", _POLICIES, "list_policies", "policies.read", list_policies, query=pagination.QUERY, **read),
+        Route(
+            "POST",
+            _POLICIES,
+            "create_policy",
+            "policies.write",
+            create_policy,
+            idempotent=True,
+            media_types=(JSON, YAML),
+        ),
+        Route("POST", f"{_POLICIES}/check", "check_policy", "policies.read", check_policy, media_types=(JSON, YAML)),
+        Route(
+            "GET",
+            f"{_PROJECT}/policy-templates/{{template}}",
+            "read_policy_template",
+            "policies.read",
+            read_policy_template,
+            query=("name", "time_zone", "environments"),
+        ),
+        Route("GET", _VERSION, "read_policy", "policies.read", read_policy, **read),
+        Route("POST", f"{_VERSION}/activate", "activate_policy", "policies.activate", activate_policy, writes=True),
+        Route("GET", f"{_VERSION}/comparison", "compare_policy", "policies.read", compare, query=("last",), **read),
+        Route("GET", _SETTINGS, "read_policy_settings", "policies.read", read_policy_settings, **read),
+        Route("PATCH", _SETTINGS, "update_policy_settings", "policies.settings", update_policy_settings, writes=True),
+        Route(
+            "GET",
+            _DECISIONS,
+            "list_decisions",
+            "decisions.read",
+            list_decisions,
+            query=(*pagination.QUERY, *FILTERS),
+            **read,
+        ),
+        Route("POST", _DECISIONS, "make_decision", "decisions.write", keep_decision, idempotent=True, looks=look),
+        Route("POST", f"{_DECISIONS}/simulate", "simulate_decision", "decisions.read", simulate_decision, **read),
+        Route("GET", _DECISION, "read_decision", "decisions.read", read_decision, **read),
+        Route("POST", f"{_DECISION}/replay", "replay_decision", "decisions.read", replay_decision, **read),
+        Route(
+            "GET",
+            f"{_DECISION}/news",
+            "await_decision_news",
+            "decisions.read",
+            await_decision_news,
+            query=("wait",),
+        ),
+    )
+
+
+async def _document_of(call: Call) -> Any:
+    """A policy as JSON or YAML."""
+    if call.media_type != YAML:
+        return call.json()
+    # In a thread: YAML is slow to read, and would stop everybody else's requests.
+    return await asyncio.to_thread(read_yaml, call.body, nodes=MAX_NODES)
+
+
+def _version_of(call: Call) -> int:
+    text = call.params["version"]
+    if not text.isdigit() or len(text) > 6:
+        raise NotFound(f"there is no version `{text}`")
+    return int(text)
+
+
+def _number_of(call: Call, name: str, *, default: int, most: int) -> int:
+    text = call.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 6) or not 1 <= int(text) <= most:
+        detail = f"`{name}` must be a whole number from 1 to {most}"
+        raise Invalid(detail, errors=[FieldError(name, detail)])
+    return int(text)

@@ -1,0 +1,267 @@
+"""The verbs on decisions: ask and keep, simulate, read, replay.
+
+INVARIANT: a decision, what it was made from and its audit event commit together, and only then is it answered.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import zstandard
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from greenroom_server.decisions.policies import PolicyShelf, compiled
+from greenroom_server.decisions.service_news import Marks, Watched, marks_of
+from greenroom_server.decisions.service_policies import author_of, get_version, policy_in_force
+from greenroom_server.decisions.tables import DecisionRow, PolicyVersionRow
+from greenroom_server.decisions.wire import DecisionIn, DecisionSummary, ReplayOut, SimulationIn
+from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
+from greenroom_server.flags.work import Outcome, Work
+from greenroom_server.policy.canonical import canonical_bytes, decision_bytes, write_decision, write_inputs
+from greenroom_server.policy.compiled import Policy
+from greenroom_server.policy.decide import decide
+from greenroom_server.policy.decision import Decision
+from greenroom_server.policy.facts import Instant, Request, Snapshot
+from greenroom_server.policy.fixtures import Situation
+from greenroom_server.policy.stored import read_request, read_snapshot
+from greenroom_server.releases.service_builds import page_builds
+from greenroom_server.releases.service_scope import Place, id_of, new_id, place_of
+from greenroom_server.releases.service_snapshot import load_snapshot
+
+_PACK: Final = zstandard.ZstdCompressor(level=1)
+_UNPACK: Final = zstandard.ZstdDecompressor()
+MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision that was made and is not kept yet, with all that it was made from."""
+
+    place: Place
+    version_id: UUID | None
+    request: Request
+    marks: Marks
+    decision: Decision
+    inputs: bytes
+
+
+async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelf: PolicyShelf) -> Made:
+    """Decide on one state of the store, which a reading transaction sees.
+
+    Raises `NotFound` for a project that is not there; an unknown service, environment or digest is decided: denied.
+    """
+    place = await place_of(work, project_key)
+    row = await policy_in_force(work.session, place.project_id, wanted.service)
+    request = await _request_of(work, place, wanted)
+    watched = Watched(place.project_id, wanted.environment)
+    marks = (await marks_of(work.session, {watched}))[watched]
+    snapshot = await _snapshot_of(work, place, request)
+    policy, now = None if row is None else shelf.policy_of(row), instant_of(work.now)
+    return Made(
+        place,
+        None if row is None else row.id,
+        request,
+        marks,
+        decide(snapshot, request, policy, now),
+        canonical_bytes(write_inputs(snapshot, request, policy, now)),
+    )
+
+
+async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
+    """Store the decision with its audit event; what is answered is what is stored."""
+    decision, request = made.decision, made.request
+    row = DecisionRow(
+        id=new_id(work.now),
+        project_id=made.place.project_id,
+        service=request.service,
+        environment=request.environment,
+        action=request.action,
+        verdict=decision.verdict,
+        subject=request.digest or request.flag or "",
+        requester=request.requester,
+        seq=made.marks.seq,
+        activation=made.marks.activation,
+        revision=made.marks.revision,
+        policy_version_id=made.version_id,
+        inputs_digest=decision.inputs_digest,
+        inputs=_PACK.compress(made.inputs),
+        body=decision_bytes(decision),
+        decided_at=work.now,
+    )
+    work.session.add(row)
+    await work.session.flush()
+    told = {"decision": row.verdict, "service": row.service, "environment": row.environment, "subject": row.subject}
+    changes = [{"path": "", "op": "add", "to": {**told, "inputs_digest": row.inputs_digest}}]
+    await work.note(
+        made.place.project_key, f"decision.{row.action}", decision_path(made.place.project_key, row.id), changes
+    )
+    return Outcome(_shown(row), changes)
+
+
+async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, shelf: PolicyShelf) -> dict[str, Any]:
+    """What would be decided at another moment, by another policy or in another mode. Nothing is kept."""
+    place = await place_of(work, project_key)
+    request = await _request_of(work, place, wanted)
+    snapshot = await _snapshot_of(work, place, request)
+    if wanted.mode is not None:
+        snapshot = replace(snapshot, mode=wanted.mode)
+    policy = await _simulated_policy(work, place, wanted, shelf)
+    made = decide(snapshot, request, policy, instant_of(wanted.at or work.now))
+    return {"id": None, "simulated": True, **write_decision(made)}
+
+
+async def read_decision(work: Work, project_key: str, decision_id: str) -> dict[str, Any]:
+    """The decision as it was given."""
+    return _shown(await get_decision(work, project_key, decision_id))
+
+
+async def page_decisions(
+    work: Work,
+    project_key: str,
+    wanted: dict[str, str],
+    *,
+    after: tuple[str, str] | None,
+    limit: int,
+) -> list[DecisionSummary]:
+    """Decisions in the environments that the caller may see, newest first; `wanted` are columns and their values."""
+    place = await place_of(work, project_key)
+    at, id_ = col(DecisionRow.decided_at), col(DecisionRow.id)
+    query = select(DecisionRow).where(col(DecisionRow.project_id) == place.project_id)
+    for name, value in wanted.items():
+        query = query.where(getattr(DecisionRow, name) == value)
+    if work.principal.environments is not None:
+        query = query.where(col(DecisionRow.environment).in_(work.principal.environments))
+    if after is not None:
+        query = query.where(tuple_(at, id_) < (datetime.fromisoformat(after[0]), UUID(after[1])))
+    rows = await work.session.scalars(query.order_by(at.desc(), id_.desc()).limit(limit))
+    return [_summary(row) for row in rows]
+
+
+async def replay_decision(work: Work, project_key: str, decision_id: str, shelf: PolicyShelf) -> ReplayOut:
+    """Decide once more from what was kept: the same facts, policy and moment give the same bytes."""
+    row = await get_decision(work, project_key, decision_id)
+    version = None if row.policy_version_id is None else await _version(work.session, row.policy_version_id)
+    policy = None if version is None else shelf.policy_of(version)
+    asked = situation_of(row)
+    again = decision_bytes(decide(asked.snapshot, asked.request, policy, asked.now))
+    decision = {"id": str(row.id), "simulated": True, **orjson.loads(again)}
+    return ReplayOut(same=again == row.body, why=_difference(row, again), decision=decision)
+
+
+async def get_decision(work: Work, project_key: str, decision_id: str) -> DecisionRow:
+    """Raises `NotFound` for what is not there, and for what lies in an environment outside the caller's limits."""
+    place = await place_of(work, project_key)
+    query = select(DecisionRow).where(
+        col(DecisionRow.project_id) == place.project_id, col(DecisionRow.id) == id_of(decision_id, "decision")
+    )
+    row = (await work.session.scalars(query)).one_or_none()
+    if row is None or not work.principal.sees_environment(row.environment):
+        raise NotFound(f"there is no decision `{decision_id}` in project `{project_key}`")
+    return row
+
+
+def instant_of(moment: datetime) -> Instant:
+    """Cut to the millisecond, as the core counts."""
+    return int(moment.timestamp() * 1000)
+
+
+def situation_of(row: DecisionRow) -> Situation:
+    """The facts, the request and the moment that a decision was made from."""
+    inputs = orjson.loads(_UNPACK.decompress(row.inputs, max_output_size=MAX_INPUTS_BYTES))
+    return Situation(read_snapshot(inputs["snapshot"]), read_request(inputs["request"]), inputs["now"])
+
+
+def decision_path(project_key: str, decision_id: UUID) -> str:
+    return f"/api/v1/projects/{project_key}/decisions/{decision_id}"
+
+
+async def _request_of(work: Work, place: Place, wanted: DecisionIn) -> Request:
+    if not work.principal.sees_environment(wanted.environment):
+        detail = "this token is limited to other environments"
+        raise Invalid(errors=[FieldError("/environment", detail)])
+    digest = wanted.digest
+    _check_named(wanted)
+    if digest is None and wanted.commit is not None:
+        digest = await _digest_of_commit(work, place, wanted.service, wanted.commit)
+    return Request(
+        action=wanted.action,
+        service=wanted.service,
+        environment=wanted.environment,
+        requester=author_of(work),
+        digest=digest,
+        slot=wanted.slot,
+        flag=wanted.flag,
+        audience=wanted.audience,
+        scheduled_for=None if wanted.scheduled_for is None else instant_of(wanted.scheduled_for),
+    )
+
+
+def _check_named(wanted: DecisionIn) -> None:
+    """Raises `Invalid` unless the request names what its action is about."""
+    needed = {"release": ("flag", "audience"), "darken": ("flag",)}.get(wanted.action, ("digest",))
+    for member in needed:
+        has_other = member == "digest" and (wanted.commit or (wanted.action == "switch" and wanted.slot))
+        if getattr(wanted, member) is None and not has_other:
+            detail = f"`{member}` is missing: the action `{wanted.action}` is about it"
+            raise Invalid(errors=[FieldError(f"/{member}", detail)])
+
+
+async def _digest_of_commit(work: Work, place: Place, service: str, commit: str) -> str | None:
+    """The digest of the one build of a commit, None if nobody knows one; raises `Conflict` if there are several."""
+    try:
+        found = await page_builds(work, place.project_key, service, commit, before=None, limit=2)
+    except NotFound:
+        return None
+    if len(found) > 1:
+        detail = f"there are several builds of the commit `{commit}`: name the `digest`"
+        raise Conflict(detail, code="digest_ambiguous")
+    return found[0].digests[0].digest if found else None
+
+
+async def _snapshot_of(work: Work, place: Place, request: Request) -> Snapshot:
+    """The facts; of a service that nobody knows there are none, and so nothing is allowed."""
+    try:
+        return await load_snapshot(work, place.project_key, request)
+    except NotFound:
+        return Snapshot(place.project_key, request.service, seq=0, mode="delivery")
+
+
+async def _simulated_policy(work: Work, place: Place, wanted: SimulationIn, shelf: PolicyShelf) -> Policy | None:
+    if wanted.document is not None and wanted.policy is not None:
+        raise Invalid(errors=[FieldError("/document", "give `policy` or `document`, not both")])
+    if wanted.document is not None:
+        return compiled(wanted.document, 0, at="/document")
+    if wanted.policy is not None:
+        return shelf.policy_of(await get_version(work.session, place, wanted.policy.name, wanted.policy.version))
+    row = await policy_in_force(work.session, place.project_id, wanted.service)
+    return None if row is None else shelf.policy_of(row)
+
+
+async def _version(session: AsyncSession, version_id: UUID) -> PolicyVersionRow:
+    row = await session.get(PolicyVersionRow, version_id)
+    if row is None:
+        raise NotFound("the policy of this decision is gone")
+    return row
+
+
+def _shown(row: DecisionRow) -> dict[str, Any]:
+    return {"id": str(row.id), "simulated": False, **orjson.loads(row.body)}
+
+
+def _summary(row: DecisionRow) -> DecisionSummary:
+    shown = ("action", "service", "environment", "subject", "requester", "seq", "decided_at")
+    return DecisionSummary.model_validate(
+        {"id": str(row.id), "decision": row.verdict, **{name: getattr(row, name) for name in shown}}
+    )
+
+
+def _difference(row: DecisionRow, again: bytes) -> str | None:
+    if again == row.body:
+        return None
+    before, after = orjson.loads(row.body), orjson.loads(again)
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return f"differs in {', '.join(f'`{name}`' for name in names)}"
