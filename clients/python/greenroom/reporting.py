@@ -194,7 +194,7 @@ class Reporter:
                 self._collect()
             except Exception as error:
                 # INVARIANT: collecting never ends while the client is open, whatever nobody foresaw.
-                self._tell_trouble("exposures", f"collecting what to report failed: {error!r}")
+                self._tell_trouble("exposures", f"collecting what to report failed: {type(error).__name__}")
 
     def _collect(self) -> None:
         rows = self._tally.collect()
@@ -247,7 +247,7 @@ class Reporter:
                     return
             except Exception as error:
                 # INVARIANT: as above.
-                self._tell_trouble("exposures", f"reporting failed: {error!r}")
+                self._tell_trouble("exposures", f"reporting failed: {type(error).__name__}")
                 with self._lock:
                     self._outbox.failed("reporting failed", time.monotonic())
 

@@ -102,4 +102,4 @@ def hidden_key(key: str, secret: str | bytes | None = None) -> str:
 
 
 def _row(kind: Kind, **members: Any) -> Row:
-    return Row(kind, _write(members).encode())
+    return Row(kind, _write(members).encode(errors="replace"))

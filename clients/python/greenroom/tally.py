@@ -198,7 +198,7 @@ class Tally:
 
     def _taken(self, now: int) -> Iterator[tuple[Served, int]]:
         for counters in (self._counters, self._odd):
-            for served, counter in list(counters.items()):
+            for served, counter in counters.copy().items():
                 taken = counter.take()
                 if taken:
                     counter.counted_at = now
@@ -206,10 +206,10 @@ class Tally:
 
     def _forget(self, now: int, *, is_new_day: bool) -> None:
         if len(self._odd) >= MAX_ODD // 2:
-            for served, counter in list(self._odd.items()):
+            for served, counter in self._odd.copy().items():
                 if now - counter.counted_at > ODD_FORGOTTEN_MS:
                     del self._odd[served]
-        places = list(self._places.values())
+        places = self._places.copy().values()
         if is_new_day or sum(len(place.young) for place in places) >= max(1, self._limits.subjects // 2):
             for place in places:
                 # In this order a thread that comes in between finds each subject in one of the halves.

@@ -190,11 +190,16 @@ def gunicorn(folder: Path, server: SdkServer) -> Iterator[str]:
 
 
 def test_gunicorn_prefork(server: SdkServer, tmp_path: Path) -> None:
-    """Both workers get the change, and gunicorn stops as quickly as ever."""
+    """Both workers get the change and report what they served; gunicorn stops as quickly as ever."""
     with gunicorn(tmp_path, server) as url:
         until(lambda: len(_workers(url, "False")) == 2, 15, "both workers")
         server.publish(change(1, 2, a=True), snapshot(2, a=True))
         until(lambda: len(_workers(url, "True 2")) == 2, 10, "the change in both")
+
+    counts = {name.split("-")[-2]: number for name, number in _counts(server).items()}
+    assert len(counts) == 3
+    assert sorted(counts.values())[0] == 1  # the parent's, at its import
+    assert sum(counts.values()) >= 1 + 2 * 4
 
 
 def _workers(url: str, text: str) -> set[str]:

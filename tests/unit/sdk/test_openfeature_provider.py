@@ -18,9 +18,10 @@ from tests.unit.sdk.documents import snapshot
 from tests.unit.sdk.test_openfeature_gherkin import RefusingSource
 from tests.unit.sdk.test_reading import Sink
 
-from greenroom import Client, Options, StaticSource
+from greenroom import Client, Options, StaticSource, hidden_key
 from greenroom.openfeature import GreenroomProvider
 from greenroom.steps import Answer
+from greenroom.testing import InMemoryFlags, Outcome
 
 
 class MoodySource(StaticSource):
@@ -170,3 +171,25 @@ def test_outcomes_reach_the_sink_and_shutdown_closes_it() -> None:
 
     assert sink.tracked_events == [("paid", {"plan": "pro", "targetingKey": "dora"}, 12.5)]
     assert sink.closed == 1
+
+
+def test_tracking_with_openfeatures_client() -> None:
+    """Which merges its contexts first; without details there is no value."""
+    with InMemoryFlags() as flags:
+        api.set_provider_and_wait(GreenroomProvider(flags))
+        client = api.get_client()
+        client.track("paid", EvaluationContext("dora"), TrackingEventDetails(12.5, {"mail": "canary"}))
+        client.track("left", EvaluationContext("dora"))
+
+        assert flags.tracked == [Outcome("paid", "dora", 12.5), Outcome("left", "dora", None)]
+
+
+def test_a_private_targeting_key_is_hashed_in_metadata() -> None:
+    """Which hooks hand on to telemetry."""
+    options = Options(private_attributes=("targetingKey",))
+    with Client(source=StaticSource(snapshot(1, a=True)), options=options) as flags:
+        assert flags.wait_ready()
+        details = GreenroomProvider(flags).resolve_boolean_details("a", False, EvaluationContext("dora"))
+
+    assert details.value is True
+    assert details.flag_metadata["contextId"] == hidden_key("dora")
