@@ -9,7 +9,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ import certifi
 import httpcore
 
 from greenroom_server.webhooks.address import Egress, Refused
+from greenroom_server.webhooks.names import Lookups
 from greenroom_server.webhooks.schedule import Problem, Tried, retry_after_of, tried
 
 # The addresses, as texts, that a name stands for; raises OSError.
@@ -28,7 +28,6 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _MAX_BODY_READ: Final = 4096
 _BODY_READ_S: Final = 1.0
 _ADDRESSES_TRIED: Final = 2
-_RESOLVERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Limits:
 
 
 class Client:
-    """Sends messages. `resolve` and `tls` are for tests; `close` ends what resolves names."""
+    """Sends messages. `resolve` and `tls` are for tests."""
 
     def __init__(
         self,
@@ -54,9 +53,7 @@ class Client:
         self._egress = egress
         self._limits = limits or Limits()
         self._user_agent = user_agent
-        # Threads of its own: a name server that hangs must not hold up whatever else runs in threads.
-        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
-        self._resolve = resolve or self._look_up
+        self._resolve = resolve or Lookups()
         self._tls = tls
 
     @cached_property
@@ -92,7 +89,6 @@ class Client:
     async def close(self) -> None:
         if "_pool" in self.__dict__:
             await self._pool.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _exchange(
         self, place: httpcore.URL, headers: list[tuple[bytes, bytes]], body: bytes, now: datetime
@@ -108,11 +104,6 @@ class Client:
                 async with asyncio.timeout(_BODY_READ_S):
                     await _drain(response)
             return tried(response.status, retry_after_of(header, now))
-
-    async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _getaddrinfo, host, port)
-        return [str(entry[4][0]) for entry in found]
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -180,10 +171,6 @@ async def _drain(response: httpcore.Response) -> None:
         read += len(chunk)
         if read >= _MAX_BODY_READ:
             return
-
-
-def _getaddrinfo(host: str, port: int) -> list[Any]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _default_tls() -> ssl.SSLContext:

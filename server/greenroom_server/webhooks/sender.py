@@ -28,9 +28,8 @@ log = structlog.get_logger(__name__)
 # Longer than any sending may take, by far: when it runs out, whoever held it is dead or was frozen.
 LEASE: Final = timedelta(seconds=60)
 _LOOKED_AT_QUEUE_S: Final = 5.0
-_BETWEEN_WAKES_S: Final = 0.1
-# News of so long are looked at together: many commits in a row do not make as many looks.
-_GATHERED_S: Final = 0.05
+# Of a burst of changes the first is looked for at once and the others together: their authors need the time.
+_BETWEEN_LOOKS_S: Final = 0.1
 _GOODBYE_S: Final = 2.0
 _COUNTED: Final[dict[Outcome, tuple[str, str]]] = {
     "delivered": ("deliveries_total", "Webhook deliveries that were accepted."),
@@ -88,8 +87,6 @@ class Webhooks:
         self._pace = pace or Pace()
         self._dice = dice
         self._news = asyncio.Event()
-        self._waking: asyncio.TimerHandle | None = None
-        self._begun_at = -_BETWEEN_WAKES_S
         self._task: asyncio.Task[None] | None = None
         self._sending: dict[asyncio.Task[None], Claim] = {}
         self._waiting: tuple[int, datetime | None] = (0, None)
@@ -101,8 +98,6 @@ class Webhooks:
 
     async def close(self) -> None:
         """Stop; what is being sent has two seconds to end, and is sent again by another server if it does not."""
-        if self._waking is not None:
-            self._waking.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -114,16 +109,7 @@ class Webhooks:
         await self._client.close()
 
     def wake(self) -> None:
-        """Something was committed here that may have to be sent: do not wait for the next look.
-
-        Of a burst of changes the first is looked for at once and the others together: their authors need the time.
-        """
-        if self._waking is None:
-            pause_s = max(0.0, self._begun_at + _BETWEEN_WAKES_S - monotonic())
-            self._waking = asyncio.get_running_loop().call_later(pause_s, self._awake)
-
-    def _awake(self) -> None:
-        self._waking = None
+        """Something was committed here that may have to be sent: do not wait for the next look."""
         self._news.set()
 
     def watch(self, registry: Registry) -> None:
@@ -162,7 +148,7 @@ class Webhooks:
 
     async def _run(self) -> None:
         while True:
-            self._begun_at = monotonic()
+            begun_at = monotonic()
             try:
                 await self.step()
             except GreenroomError as error:
@@ -172,7 +158,7 @@ class Webhooks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.poll_s):
                     await self._news.wait()
-                await asyncio.sleep(_GATHERED_S)
+                await asyncio.sleep(begun_at + _BETWEEN_LOOKS_S - monotonic())
             self._news.clear()
 
     async def _deliver(self, one: Claim) -> None:
