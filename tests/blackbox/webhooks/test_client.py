@@ -171,7 +171,7 @@ async def test_proxies_of_the_environment_are_not_used(receiver: Receiver, monke
 async def test_who_does_not_answer_is_left(receiver: Receiver) -> None:
     """After the time for all of it, though the connection was made."""
     receiver.usual = Answer(hangs=True)
-    async with client_of(DEVELOPMENT, total_s=0.2) as client:
+    async with client_of(DEVELOPMENT, total_s=2) as client:
         result = await post(client, receiver.url)
 
     assert result == Tried(problem="timeout")
