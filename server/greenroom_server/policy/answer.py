@@ -1,7 +1,6 @@
 """Puts a decision together out of what was found."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from greenroom_server.policy.canonical import inputs_digest
@@ -17,8 +16,28 @@ def answer(
     snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, verdict: Verdict, rules: Results
 ) -> Decision:
     """A decision that knows nothing of any other instant."""
+    return _decision(snapshot, request, policy, now, verdict=verdict, rules=rules)
+
+
+def foreseen(question: Question, outlook: Outlook, standing: Standing, **more: Any) -> Decision:
+    """The decision of a standing, with how long it holds or when to ask again; `more` are further members of it."""
+    is_allowed = standing.verdict == "allow"
+    return _decision(
+        question.snapshot,
+        question.request,
+        question.policy,
+        standing.at,
+        verdict=standing.verdict,
+        rules=_shown(standing.results),
+        retry_at=None if is_allowed else retry_at(outlook, standing),
+        expires_at=expires_at(outlook, standing) if is_allowed else None,
+        break_glass=standing.break_glass,
+        **more,
+    )
+
+
+def _decision(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, **found: Any) -> Decision:
     return Decision(
-        verdict=verdict,
         action=request.action,
         service=request.service,
         environment=request.environment,
@@ -30,25 +49,13 @@ def answer(
         seq=snapshot.seq,
         now=now,
         inputs_digest=inputs_digest(snapshot, request, policy, now),
-        rules=rules,
         digest=request.digest,
         slot=request.slot,
         flag=request.flag,
         audience=request.audience,
         scheduled_for=request.scheduled_for,
-        next=() if verdict == "allow" else _next(rules),
-    )
-
-
-def foreseen(question: Question, outlook: Outlook, standing: Standing) -> Decision:
-    """The decision of a standing, with how long it holds or when to ask again."""
-    is_allowed = standing.verdict == "allow"
-    rules = _shown(standing.results)
-    return replace(
-        answer(question.snapshot, question.request, question.policy, standing.at, standing.verdict, rules),
-        retry_at=None if is_allowed else retry_at(outlook, standing),
-        expires_at=expires_at(outlook, standing) if is_allowed else None,
-        break_glass=standing.break_glass,
+        next=() if found["verdict"] == "allow" else _next(found["rules"]),
+        **found,
     )
 
 

@@ -3,8 +3,6 @@
 `darken` is always allowed, also with a policy that is broken or absent. Nothing else is allowed by absence.
 """
 
-from dataclasses import replace
-
 from greenroom_server.policy.answer import answer, foreseen
 from greenroom_server.policy.asking import ACTIONS, ask
 from greenroom_server.policy.checks import own_checks
@@ -47,7 +45,7 @@ def _decided(snapshot: Snapshot, request: Request, policy: Policy | None, now: I
     standing = outlook.standing(now)
     if not _is_ruled(request, standing.results):
         return answer(snapshot, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
-    return replace(foreseen(question, outlook, standing), obligations=obligations(question))
+    return foreseen(question, outlook, standing, obligations=obligations(question))
 
 
 def _rules(question: Question) -> list[Check]:

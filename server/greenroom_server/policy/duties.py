@@ -11,7 +11,7 @@ from greenroom_server.policy.question import Question
 from greenroom_server.policy.waivers import waiver_for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ballot:
     """The approvals with a rule's role: by person those that are valid now, and the persons whose are not, and why.
 
@@ -52,12 +52,11 @@ def ballot_of(question: Question, rule: ApprovalRule) -> Ballot:
 
 def _ballot(question: Question, rule: ApprovalRule) -> Ballot:
     people = question.index.people
-    makers = _makers(question, rule)
+    given = [one for one in approvals_for(question) if one.verdict == "approve" and rule.role in one.roles]
+    makers = _makers(question, rule) if given else frozenset()
     valid: dict[str, Approval] = {}
     refused: dict[str, set[str]] = {"dependent": set(), "expired": set(), "inactive": set()}
-    for one in sorted(approvals_for(question), key=lambda one: (one.at, one.id)):
-        if one.verdict != "approve" or rule.role not in one.roles:
-            continue
+    for one in sorted(given, key=lambda one: (one.at, one.id)):
         person = people.person_of(one.person, one.on_behalf_of)
         if person in makers:
             refused["dependent"].add(person)

@@ -26,18 +26,15 @@ def judge(question: Question, rule: Rule) -> RuleResult:
 
 
 def _found(question: Question, rule: Rule) -> Finding:
+    """INVARIANT: what a finding tells of time lies ahead; the search in `outlook` would not end otherwise."""
     try:
-        return _ahead(RULES[rule.kind](question, rule), question.now)
+        finding = RULES[rule.kind](question, rule)
+        clears_at, holds_until = finding.clears_at, finding.holds_until
+        if (clears_at is None or clears_at > question.now) and (holds_until is None or holds_until > question.now):
+            return finding
+        raise ValueError("a finding tells of time that has passed")
     except Exception as error:
         return broken(error)
-
-
-def _ahead(finding: Finding, now: Instant) -> Finding:
-    """INVARIANT: what a finding tells of time lies ahead; the search in `outlook` would not end otherwise."""
-    moment = earliest(finding.clears_at, finding.holds_until)
-    if moment is not None and moment <= now:
-        raise ValueError("a finding tells of time that has passed")
-    return finding
 
 
 def broken(error: Exception) -> Finding:

@@ -51,12 +51,16 @@ class Outlook:
 
     def standing(self, at: Instant, before: "Standing | None" = None) -> "Standing":
         """Everything at an instant; of an earlier standing what cannot have changed is kept."""
-        old = before.results if before else (None,) * self.count
-        results = tuple(
-            self.result(number, at) if held is None or _may_change(held, at) else held
-            for number, held in enumerate(old)
-        )
-        return Standing(self.question_at(at), results, self._breakable)
+        question = self.question_at(at)
+        if before is not None:
+            results = tuple(
+                self.result(number, at) if _may_change(held, at) else held for number, held in enumerate(before.results)
+            )
+        elif self._later is None:
+            results = tuple(check(question) for check in self._checks)
+        else:
+            results = tuple(self.result(number, at) for number in range(self.count))
+        return Standing(question, results, self._breakable)
 
 
 def _worse(found: RuleResult, later: RuleResult, at: Instant) -> RuleResult:

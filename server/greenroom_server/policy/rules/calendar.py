@@ -21,14 +21,14 @@ _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Hours:
     allows: dict[str, Calendar]
     freezes: dict[str, Calendar]
     runway: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _State:
     """`until` this moment the state cannot change. `calendar` froze it, or is None where no window is open."""
 

@@ -11,7 +11,7 @@ from greenroom_server.policy.findings import failed, passed, pending
 from greenroom_server.policy.instants import instant_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Demand:
     """What is asked of the evidence of one check. `what` is how people call it, `params` and `next` name it."""
 
@@ -31,7 +31,9 @@ class Demand:
 
 def judged(demand: Demand, evidence: Iterable[Evidence], now: Instant) -> Finding:
     """One finding about all current evidence of one check, of which each piece is from another place."""
-    found = sorted(evidence, key=lambda one: one.id)
+    found = list(evidence)
+    if len(found) > 1:
+        found.sort(key=lambda one: one.id)
     weak: list[Finding] = []
     green: list[Evidence] = []
     for one in found:

@@ -14,7 +14,7 @@ from greenroom_server.policy.question import Question
 REHEARSAL: Final = "deploy.rehearsal"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Rehearsal:
     at: Instant
     id: str
