@@ -1,6 +1,6 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [engine|policy|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
 
 Without names: all but `servers`, in about ten minutes. `peers` installs the other SDKs when it runs first.
 `servers` compares uvicorn and granian.
@@ -16,9 +16,10 @@ from tests.bench.engine import bench_engine
 from tests.bench.http import contest, figures, servers
 from tests.bench.ingest import contest as ingest
 from tests.bench.peers import contest as peers
+from tests.bench.policy import bench_policy
 from tests.bench.sdk import bench_client
 
-PARTS = ("engine", "sdk", "peers", "http", "ingest", "figures", "servers")
+PARTS = ("engine", "policy", "sdk", "peers", "http", "ingest", "figures", "servers")
 _INGEST_ROUNDS = 5
 BY_DEFAULT = PARTS[:-1]
 
@@ -36,6 +37,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     runs: dict[str, Callable[[], None]] = {
         "engine": bench_engine.main,
+        "policy": bench_policy.main,
         "sdk": bench_client.main,
         "peers": lambda: print(peers.report(only=wanted.case)),
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
