@@ -13,7 +13,7 @@ from greenroom_server.access.routes import routes as access_routes
 from greenroom_server.audit.routes import ROUTES as AUDIT_ROUTES
 from greenroom_server.background import work_beside
 from greenroom_server.clock import Clock, SystemClock
-from greenroom_server.contract import contract_route
+from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
 from greenroom_server.decisions.policies import PolicyShelf
 from greenroom_server.decisions.routes import decision_routes
@@ -53,7 +53,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk,
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
     return (
         *health_routes(readiness=readiness, scrape=scrape),
-        contract_route(),
+        *contract_routes(),
         *access_routes(find_environment_id),
         *PROJECT_ROUTES,
         *FLAG_ROUTES,

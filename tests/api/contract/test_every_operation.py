@@ -20,6 +20,7 @@ READS: list[Step] = [
     ("GET", "/readyz", None),
     ("GET", "/metrics", None),
     ("GET", "/openapi.yaml", None),
+    ("GET", "/release-policy.schema.json", None),
     ("GET", "/api/v1/whoami", None),
     ("GET", "/api/v1/tokens?limit=3", None),
     ("GET", "/api/v1/projects", None),
