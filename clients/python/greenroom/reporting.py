@@ -28,7 +28,7 @@ from greenroom.rows import MAX_LABEL, Row, hidden_key, moment_text, report_body
 from greenroom.sinks import Context, Teller
 from greenroom.spool import Spool
 from greenroom.steps import Answer, Wait
-from greenroom.tally import Limits, Tally
+from greenroom.tally import MAX_COLLECTED, Limits, Tally
 from greenroom.version import VERSION
 
 TICK_S: Final = 0.5
@@ -191,12 +191,14 @@ class Reporter:
                 if self._spool is not None and time.monotonic() >= adopt_at:
                     adopt_at = time.monotonic() + ADOPT_EVERY_S
                     self._adopt(self._spool)
-                self._collect()
+                while self._collect() >= MAX_COLLECTED:
+                    pass
             except Exception as error:
                 # INVARIANT: collecting never ends while the client is open, whatever nobody foresaw.
                 self._tell_trouble("exposures", f"collecting what to report failed: {type(error).__name__}")
 
-    def _collect(self) -> None:
+    def _collect(self) -> int:
+        """How many rows there were."""
         rows = self._tally.collect()
         with self._lock:
             placed = self._outbox.add(rows)
@@ -207,6 +209,7 @@ class Reporter:
         self._note_waiting()
         if self._outbox.has_batch:
             self._news.set()
+        return len(rows)
 
     def _keep(self, spool: Spool, placed: Sequence[Placed]) -> None:
         """Have the rows on disk; without, they stay in memory."""

@@ -29,6 +29,8 @@ from greenroom.sinks import Context, Teller
 
 MAX_ODD: Final = 1_000
 """How many errors and unknown flags are told apart at once; keys that users make up must not fill the memory."""
+MAX_COLLECTED: Final = 5_000
+"""How many exposures and outcomes are collected at once, so that the first are on disk before the last are written."""
 ODD_FORGOTTEN_MS: Final = 120_000
 _LARGEST: Final = 1.7976931348623157e308
 _DAY_MS: Final = 86_400_000
@@ -153,9 +155,12 @@ class Tally:
         return True
 
     def collect(self) -> list[Row]:
-        """What was told since the last time. Counts belong to the minute in which that was."""
+        """What was told since the last time; more of it waits if it has `MAX_COLLECTED` rows.
+
+        Counts belong to the minute of the last time.
+        """
         now, since = self._clock(), self._since_ms
-        rows = [self._row(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        rows = [self._row(self._waiting.popleft()) for _ in range(min(len(self._waiting), MAX_COLLECTED))]
         # Later would be worse than earlier: a flag that went dark in between must not seem to have been served then.
         minute = min(since, now)
         for served, taken in self._taken(now):

@@ -15,7 +15,7 @@ from tests.unit.sdk.documents import Json, snapshot
 
 from greenroom.evaluation import Evaluation, evaluate, read_snapshot
 from greenroom.rows import Row, hidden_key
-from greenroom.tally import MAX_ODD, ODD_FORGOTTEN_MS, Limits, Tally
+from greenroom.tally import MAX_COLLECTED, MAX_ODD, ODD_FORGOTTEN_MS, Limits, Tally
 
 NOON = 1_764_072_000_000  # 2025-11-25T12:00:00Z
 DAY_MS = 86_400_000
@@ -131,6 +131,18 @@ def test_what_waits_has_a_bound_and_losses_are_counted() -> None:
     desk.serve("subjects", "user-4")
 
     assert [row["targeting_key"] for row in desk.collect("exposures")] == ["user-4"]
+
+
+def test_much_is_collected_in_parts() -> None:
+    """So that nobody waits long for the first; nothing is left in the end."""
+    desk = Desk(waiting=10 * MAX_COLLECTED)
+    for number in range(2 * MAX_COLLECTED + 1):
+        desk.tally.tracked(f"event-{number}", {"targetingKey": "dora"}, None)
+    parts = [desk.collect() for _ in range(4)]
+
+    assert [len(part) for part in parts] == [MAX_COLLECTED, MAX_COLLECTED, 1, 0]
+    names = [row["name"] for part in parts for row in part]
+    assert names == [f"event-{number}" for number in range(2 * MAX_COLLECTED + 1)]
 
 
 def test_unknown_flags_are_counted_within_bounds() -> None:
