@@ -20,7 +20,7 @@ from greenroom_server.webhooks.client import Client
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.schedule import Tried
 from greenroom_server.webhooks.sealing import Unreadable
-from greenroom_server.webhooks.service_outbox import hand_out
+from greenroom_server.webhooks.service_outbox import hand_out, is_used
 from greenroom_server.webhooks.service_queue import Capacity, Claim, Outcome, claim, prune, queue, settle
 
 log = structlog.get_logger(__name__)
@@ -125,6 +125,9 @@ class Webhooks:
         """Hand out what is new, take what is due, begin to send it; how many sendings that is."""
         now = self._clock.now()
         async with self._database.transaction() as session:
+            if not await is_used(session):
+                self._waiting = (0, None)
+                return 0
             await hand_out(session, now)
             claims = await claim(session, self._room(), now, LEASE)
             claims += await claim(session, self._room_for_failing(len(claims)), now, LEASE)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from greenroom_server.audit.service import ends_of, events_after
+from greenroom_server.database.direct import fetch_one
 from greenroom_server.flags.service_scope import get_project
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.events import OWN_DATA, Happening, happening_of, is_wanted
@@ -57,6 +58,12 @@ async def call_back(session: AsyncSession, desk: Desk, callback: Callback, now: 
     desk.check_url(callback.url)
     happening = Happening(callback.project, callback.type, now, callback.data)
     return (await _add(session, await _address_of(session, desk, callback, now), happening)).id
+
+
+async def is_used(session: AsyncSession) -> bool:
+    """Whether there is any destination. Asked for after each change, so that who has none pays next to nothing."""
+    found = await fetch_one(session, "SELECT EXISTS (SELECT FROM webhook) AS is_used")
+    return found is not None and bool(found["is_used"])
 
 
 async def hand_out(session: AsyncSession, now: datetime) -> int:
