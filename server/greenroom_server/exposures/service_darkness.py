@@ -73,7 +73,7 @@ async def _raise_alert(session: AsyncSession, flag: DarkFlag, variant: str, now:
         "flag": flag.flag,
         "variant": variant,
         "evaluations": found.evaluations,
-        "since": flag.since.isoformat(),
+        "since": flag.since,
     }
     await enqueue(session, Happening(flag.project, ACTION, now, data, environment=flag.environment))
     return True

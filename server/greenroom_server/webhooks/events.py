@@ -65,4 +65,4 @@ def _matches(pattern: str, type_: str) -> bool:
 
 
 def _body(happening: Happening, data: Mapping[str, Any]) -> bytes:
-    return write_json({"type": happening.type, "timestamp": happening.at.isoformat(), "data": data})
+    return write_json({"type": happening.type, "timestamp": happening.at, "data": data})

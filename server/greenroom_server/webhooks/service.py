@@ -113,8 +113,7 @@ async def rotate_secret(
     row.secret = desk.sealer.seal(secret)
     row.version, row.updated_at = row.version + 1, work.now
     await work.session.flush()
-    shown = None if until is None else until.isoformat()
-    changes: Changes = [{"path": "/previous_secret_until", "op": "replace", "from": None, "to": shown}]
+    changes: Changes = [{"path": "/previous_secret_until", "op": "replace", "from": None, "to": until}]
     await work.note(project_key, "webhook.rotate_secret", webhook_path(project_key, key), changes)
     return Outcome(_created(row, secret), changes)
 

@@ -68,8 +68,9 @@ async def is_used(session: AsyncSession) -> bool:
 
 async def hand_out(session: AsyncSession, now: datetime) -> int:
     """Put in line what the audit logs hold and destinations have not been told; how many messages that made."""
-    query = select(WebhookRow).where(col(WebhookRow.enabled), col(WebhookRow.key).is_not(None))
-    known = list(await session.scalars(query))
+    columns = (col(WebhookRow.id), col(WebhookRow.project), col(WebhookRow.cursor))
+    query = select(*columns).where(col(WebhookRow.enabled), col(WebhookRow.key).is_not(None))
+    known = list(await session.execute(query))
     ends = await ends_of(session, {row.project for row in known}) if known else {}
     made = 0
     for row in known:

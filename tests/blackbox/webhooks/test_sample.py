@@ -16,7 +16,7 @@ from tests.blackbox.server_process import until
 from greenroom_server.webhooks.signing import headers_of, mint
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "webhooks.md"
-BODY: Final = b'{"type":"flag.enable","timestamp":"2026-11-23T05:00:00+00:00","data":{"sequence":17}}'
+BODY: Final = b'{"type":"flag.enable","timestamp":"2026-11-23T05:00:00Z","data":{"sequence":17}}'
 
 
 class Sample:

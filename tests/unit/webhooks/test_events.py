@@ -65,7 +65,7 @@ def test_the_message_of_a_change_is_the_audit_event() -> None:
 
     assert body == {
         "type": "flag.enable",
-        "timestamp": "2026-11-23T05:00:00+00:00",
+        "timestamp": "2026-11-23T05:00:00Z",
         "data": event().model_dump(mode="json"),
     }
 
