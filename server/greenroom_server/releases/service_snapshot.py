@@ -75,7 +75,12 @@ async def load_snapshot(work: Work, project_key: str, request: facts.Request) ->
 
 
 async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_running: bool) -> None:
-    values = {"service_id": loading.service_id, "digests": list(digests), "with_running": with_running}
+    values = {
+        "service_id": loading.service_id,
+        "environment": loading.request.environment,
+        "digests": list(digests),
+        "with_running": with_running,
+    }
     found = await loading.ask(queries.BUILDS, **values)
     loading.builds |= {row["id"]: row for row in found}
     new = [row["id"] for row in found if row["id"] not in loading.parents]
@@ -85,13 +90,20 @@ async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_runnin
 
 
 async def _load_commits(loading: _Loading) -> None:
-    """The commits by which the builds differ."""
-    await _take_commits(loading, Lineage(loading.parents).differing(list(loading.builds)), ())
+    """The commits by which the builds differ; all of them where nothing is live yet, since then all of them are new."""
+    compared = [key for key, row in loading.builds.items() if loading.request.digest in (None, *row["digests"])]
+    if any(row["is_live"] for row in loading.builds.values()):
+        compared = list(loading.builds)
+    await _take_commits(loading, Lineage(loading.parents).differing(compared), ())
 
 
 async def _take_commits(loading: _Loading, differing: Sequence[UUID], named: Iterable[str]) -> None:
     values = {"service_id": loading.service_id, "differing": list(differing), "commits": sorted(named)}
-    for row in await loading.ask(queries.COMMITS, **values):
+    _keep_commits(loading, await loading.ask(queries.COMMITS, **values))
+
+
+def _keep_commits(loading: _Loading, found: Iterable[Record]) -> None:
+    for row in found:
         commit = facts.Commit(row["commit"], tuple(row["authors"]), tuple(row["stories"]))
         if commit not in loading.commits.setdefault(row["build_id"], []):
             loading.commits[row["build_id"]].append(commit)
@@ -146,6 +158,9 @@ async def _load_named_commits(loading: _Loading, found: Any) -> None:
     """Who asks whether a build contains a story's newest commit, or another build, must find it, however old it is."""
     latest = {commit for _, _, _, commit in found["stories"] if commit is not None}
     await _take_commits(loading, [], latest | {row["commit"] for row in loading.builds.values()})
+    if loading.request.action == "release":  # its authors are all who ever worked on the stories
+        stories = sorted(key for key, *_ in found["stories"])
+        _keep_commits(loading, await loading.ask(queries.STORY_COMMITS, builds=list(loading.parents), stories=stories))
 
 
 async def _load_flags(

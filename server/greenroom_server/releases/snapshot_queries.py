@@ -42,7 +42,8 @@ def _ms(column: str) -> str:
     return f"floor(extract(epoch FROM {column}) * 1000)::bigint"
 
 
-# The builds that everything is about: the one asked about, those that run anywhere, and others by their digests.
+# The builds that everything is about: the one asked about, those that run anywhere, and others by their digests; and
+# which of them are live in the environment asked about.
 BUILDS: Final = _asked(f"""
 WITH started AS (
     SELECT build_id FROM build_digest WHERE service_id = :service_id AND digest = ANY (CAST(:digests AS text[]))
@@ -51,7 +52,11 @@ WITH started AS (
     WHERE service_id = :service_id AND removed_at IS NULL AND state = 'finished' AND :with_running
 )
 SELECT b.id, b.commit, b.seq, {_ms("b.registered_at")} AS registered_at, b.stories, b.triggered_by,
-    (SELECT array_agg(digest ORDER BY d.seq, digest) FROM build_digest d WHERE d.build_id = b.id) AS digests
+    (SELECT array_agg(digest ORDER BY d.seq, digest) FROM build_digest d WHERE d.build_id = b.id) AS digests,
+    EXISTS (SELECT FROM build_digest d JOIN deployment one USING (service_id, digest)
+        JOIN deployment_live live ON live.deployment_id = one.id
+        WHERE d.build_id = b.id AND one.environment = :environment AND one.removed_at IS NULL
+            AND one.state = 'finished' AND live.live_to IS NULL) AS is_live
 FROM started JOIN build b ON b.id = started.build_id ORDER BY b.seq
 """)
 # Breadth first, so what the limit cuts off is the oldest.
@@ -72,6 +77,10 @@ FROM build_commit one JOIN build ON build.id = one.build_id
 WHERE build.service_id = :service_id AND one.commit = ANY (CAST(:commits AS text[]))
     AND NOT one.build_id = ANY (CAST(:differing AS uuid[]))
 ORDER BY build_id, position
+""")
+STORY_COMMITS: Final = _asked("""
+SELECT build_id, position, commit, authors, stories FROM build_commit
+WHERE build_id = ANY (CAST(:builds AS uuid[])) AND stories && CAST(:stories AS text[]) ORDER BY build_id, position
 """)
 _STORIES: Final = f"""
 SELECT coalesce(json_agg(json_build_array(story.key, story.flags, {_ms("story.reopened_at")}, work.commit)

@@ -90,6 +90,37 @@ async def test_stories_of_a_build_are_in_those_that_grow_from_it(releases: Relea
     assert {story for commit in build_in(found, 3).commits for story in commit.stories} == {"SHOP-7"}
 
 
+async def test_everything_is_new_where_nothing_is_live(releases: Releases, load: Loader) -> None:
+    """What staging has had for long comes to production for the first time, with its stories."""
+    await releases.built(1, commits=[{"id": commit_of(1), "stories": ["SHOP-1"]}])
+    await releases.built(2, parent=digest_of(1), commits=NEW_STORY)
+    await releases.deployed(1, "staging")
+
+    first = await load(2)
+    await releases.deployed(1, slot="green", live=False)
+    idle = await load(2)
+
+    for found in (first, idle):
+        assert {commit_of(1), commit_of(2)} <= commits_of(found, 2)
+        assert {"SHOP-1", "SHOP-7"} <= {story.key for story in found.stories}
+
+
+async def test_a_release_tells_of_everybody_who_worked_on_its_stories(releases: Releases, load: Loader) -> None:
+    """Also of commits that are in every build: their authors may not approve the release."""
+    first = {"id": commit_of(1), "authors": ["al@shop.example"], "stories": ["SHOP-7"]}
+    await releases.built(1, commits=[first])
+    await releases.built(2, parent=digest_of(1), commits=NEW_STORY)
+    done(await releases.admin.put(f"{releases.project}/stories/SHOP-7", json={"flags": ["new-checkout"]}))
+    await releases.built(3, parent=digest_of(2))
+    await releases.deployed(3, "staging")
+    await releases.deployed(2)
+
+    found = await load(None, action="release", flag="new-checkout", audience="everybody")
+
+    authors = {author for commit in build_in(found, 2).commits for author in commit.authors}
+    assert authors == {"al@shop.example", "bo@shop.example"}
+
+
 async def test_a_declared_digest_asks_about_the_same_build(releases: Releases, load: Loader) -> None:
     """Evidence about one of a build's digests, or its commit, is there when another digest is asked about."""
     await releases.built(2)
