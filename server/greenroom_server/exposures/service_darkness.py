@@ -64,9 +64,6 @@ async def _raise_alert(session: AsyncSession, flag: DarkFlag, variant: str, now:
     found = (await session.execute(_RAISE, {**place, "from_minute": flag.since + GRACE, "now": now})).one_or_none()
     if found is None or not found.is_new:
         return False
-    target = f"{environment_path(flag.project, flag.environment)}/flags/{flag.flag}"
-    change = {"path": "/served_while_dark", "op": "add", "to": variant}
-    await record(session, Event(flag.project, ACTOR, ACTION, target, [change]), now)
     data = {
         "project": flag.project,
         "environment": flag.environment,
@@ -76,6 +73,9 @@ async def _raise_alert(session: AsyncSession, flag: DarkFlag, variant: str, now:
         "since": flag.since,
     }
     await enqueue(session, Happening(flag.project, ACTION, now, data, environment=flag.environment))
+    target = f"{environment_path(flag.project, flag.environment)}/flags/{flag.flag}"
+    change = {"path": "/served_while_dark", "op": "add", "to": variant}
+    await record(session, Event(flag.project, ACTOR, ACTION, target, [change]), now)
     return True
 
 

@@ -71,11 +71,6 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-    @property
-    def origin(self) -> str:
-        """The part that may be told: receivers often hide a secret in the path."""
-        return f"{self.scheme}://{self.authority}"
-
 
 @dataclass(frozen=True, slots=True)
 class Egress:

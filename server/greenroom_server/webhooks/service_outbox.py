@@ -40,7 +40,10 @@ class Callback:
 
 
 async def enqueue(session: AsyncSession, happening: Happening) -> int:
-    """Put it in line for every destination that wants it; how many do. It is sent if this transaction commits."""
+    """Put it in line for every destination that wants it; how many do. It is sent if this transaction commits.
+
+    Comes before the audit event of the same thing: destinations are locked before the end of a chain is.
+    """
     query = select(WebhookRow).where(
         col(WebhookRow.project) == happening.project, col(WebhookRow.key).is_not(None), col(WebhookRow.enabled)
     )

@@ -114,7 +114,7 @@ def test_what_a_url_says(url: str, origin: str, path: str) -> None:
     """Names in small letters, the port only if it is not the usual one, brackets around IPv6, the path as it is."""
     target = PUBLIC.target_of(url)
 
-    assert (target.origin, target.path) == (origin, path)
+    assert (f"{target.scheme}://{target.authority}", target.path) == (origin, path)
 
 
 @pytest.mark.parametrize("address", [*NEVER, *PRIVATE])
@@ -146,7 +146,7 @@ def test_development_opens_private_addresses(address: str) -> None:
     """And `http:`, and every port."""
     DEVELOPMENT.check_address(address, "localhost")
 
-    assert DEVELOPMENT.target_of("http://localhost:8000/x").origin == "http://localhost:8000"
+    assert DEVELOPMENT.target_of("http://localhost:8000/x").authority == "localhost:8000"
 
 
 def test_a_listed_private_network_opens_itself_and_nothing_beside_it() -> None:
