@@ -35,6 +35,7 @@ TICK_S: Final = 0.5
 """How often what was told is collected, and put on disk: what a killed process loses is less than a second old."""
 ADOPT_EVERY_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 60.0
+_LEAVE_S: Final = 0.1
 _PACKING: Final = 5
 
 Trouble = Callable[[str, str | None], object]
@@ -147,9 +148,11 @@ class Reporter:
         sender.join(max(0.0, deadline - time.monotonic()))
         if sender.is_alive():
             self._courier.close()
-            sender.join(TICK_S)
-        if self._spool is not None and not collector.is_alive() and not sender.is_alive():
-            self._spool.remove(self._outbox.take_gone())
+            sender.join(_LEAVE_S)
+        if self._spool is not None and not collector.is_alive():
+            with self._lock:
+                gone = self._outbox.take_gone()
+            self._spool.remove(gone)
             self._spool.close()
         elif self._spool is None and self.waiting:
             self._tell_trouble("reports", f"{self.waiting} rows could not be reported before the end")

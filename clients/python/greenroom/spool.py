@@ -81,7 +81,9 @@ class Spool:
 
     def load(self, number: int) -> list[Row]:
         """The rows of a batch."""
-        return _rows_in(read_private(_path(self._opened(), number), MAX_FILE_BYTES))
+        if self._own is None:
+            raise FileNotFoundError("the spool is closed")
+        return _rows_in(read_private(_path(self._own, number), MAX_FILE_BYTES))
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Forget these batches."""

@@ -183,8 +183,8 @@ def test_closing_reports_what_is_left(server: SdkServer, open_client: OpenClient
     assert len(server.reports) == reports
 
 
-def test_closing_takes_no_longer_than_it_may(server: SdkServer, open_client: OpenClient) -> None:
-    """With a server that takes the report and says nothing; what was lost is told."""
+def test_closing_takes_no_longer_than_it_may(server: SdkServer, open_client: OpenClient, tmp_path: Path) -> None:
+    """With a server that takes the report and says nothing; what was lost is told, and a spool is given free."""
     with FaultProxy(server.url) as proxy:
         client = open_client(proxy.url, exposures=ExposureOptions(flush_interval_s=600))
         proxy.choose = lambda request: Faults(cut_after=0, is_silent=True)
@@ -194,6 +194,16 @@ def test_closing_takes_no_longer_than_it_may(server: SdkServer, open_client: Ope
 
         assert time.monotonic() - begun < 2.0
         assert "could not be reported" in str(client.status.warnings)
+
+        how = ExposureOptions(flush_interval_s=600, spool_dir=tmp_path)
+        proxy.choose = lambda request: Faults()
+        client = open_client(proxy.url, exposures=how)
+        proxy.choose = lambda request: Faults(cut_after=0, is_silent=True)
+        client.track("kept", DORA)
+        open_client.close(client, 0.7)
+        proxy.choose = lambda request: Faults()
+        open_client(proxy.url, exposures=ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path))
+        until(lambda: "kept" in names(server) and not list(tmp_path.rglob("*.rows")), what="what was kept")
 
 
 def test_exposures_can_be_switched_off(server: SdkServer, open_client: OpenClient) -> None:
