@@ -70,7 +70,8 @@ class Database:
 
     def is_own(self, backend_pid: int) -> bool:
         """Whether a connection of this pool is the one that PostgreSQL knows by this number."""
-        return any(connection.backend_pid == backend_pid for connection in self._opened)
+        open_ones = (connection for connection in self._opened if not connection.is_closed())  # type: ignore[no-untyped-call]
+        return any(connection.backend_pid == backend_pid for connection in open_ones)
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[AsyncSession]:
