@@ -31,6 +31,7 @@ from greenroom_server.flags.service_scope import find_environment_id
 from greenroom_server.observability.logs import AccessLog
 from greenroom_server.observability.tracing import Tracing
 from greenroom_server.releases.routes_builds import ROUTES as BUILD_ROUTES
+from greenroom_server.releases.routes_events import ROUTES as EVENT_ROUTES
 from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
 from greenroom_server.releases.routes_services import ROUTES as SERVICE_ROUTES
 from greenroom_server.settings import Settings
@@ -61,6 +62,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk,
         *SERVICE_ROUTES,
         *BUILD_ROUTES,
         *FACT_ROUTES,
+        *EVENT_ROUTES,
         *decision_routes(PolicyShelf(), waiting),
         *AUDIT_ROUTES,
         *webhook_routes(desk),

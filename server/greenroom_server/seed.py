@@ -18,14 +18,20 @@ from greenroom_server.flags.service_import import import_project
 from greenroom_server.flags.service_scope import find_environment_id, get_project
 from greenroom_server.flags.wire import ProjectDocument
 from greenroom_server.flags.work import Work
+from greenroom_server.releases.service_example import ExampleFacts, tell_example
 from greenroom_server.web.validation import parse
 from greenroom_server.web.yaml_codec import read_yaml
 
 PROJECT = "shop"
+_PIPELINE = "PIPELINE_TOKEN"
 _MAX_NODES = 100_000
 _TOKENS = {
-    "MANAGER_TOKEN": TokenIn(name="example: product manager", kind="manager", projects=[PROJECT]),
-    "DEVELOPER_TOKEN": TokenIn(name="example: developer", kind="developer", projects=[PROJECT]),
+    "MANAGER_TOKEN": TokenIn(
+        name="example: product manager", kind="manager", projects=[PROJECT], person="ada@shop.example"
+    ),
+    "DEVELOPER_TOKEN": TokenIn(
+        name="example: developer", kind="developer", projects=[PROJECT], person="bo@shop.example"
+    ),
     "PIPELINE_TOKEN": TokenIn(name="example: pipeline", kind="pipeline", projects=[PROJECT]),
     "SERVER_KEY": TokenIn(name="example: services", kind="server", project=PROJECT, environment="production"),
     "CLIENT_KEY": TokenIn(name="example: browsers", kind="client", project=PROJECT, environment="production"),
@@ -36,6 +42,12 @@ def example_document() -> ProjectDocument:
     """The example as `POST /api/v1/import` takes it."""
     text = (Path(__file__).parent / "example" / "shop.yaml").read_bytes()
     return parse(ProjectDocument, read_yaml(text, nodes=_MAX_NODES))
+
+
+def example_facts() -> ExampleFacts:
+    """What is told of the example's releases."""
+    text = (Path(__file__).parent / "example" / "releases.yaml").read_bytes()
+    return parse(ExampleFacts, read_yaml(text, nodes=_MAX_NODES))
 
 
 async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> list[str]:
@@ -54,8 +66,14 @@ async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> li
         work = Work(session, seeder, now)
         await import_project(work, example_document())
         texts = {} if admin is None else {"ADMIN_TOKEN": admin[1]}
-        for name, wanted in _TOKENS.items():
-            texts[name] = (await create_token(session, seeder, wanted, find_environment_id, now)).token
+        made = {
+            name: await create_token(session, seeder, wanted, find_environment_id, now)
+            for name, wanted in _TOKENS.items()
+        }
+        texts |= {name: one.token for name, one in made.items()}
+        wanted, machine = _TOKENS[_PIPELINE], made[_PIPELINE]
+        pipeline = Principal(machine.id, wanted.name, wanted.kind, PERMISSIONS[wanted.kind])
+        await tell_example(work, Work(session, pipeline, now), PROJECT, example_facts())
     lines = [f"export {name}={text}" for name, text in texts.items()]
     if tokens_file is None:
         return [f"the project `{PROJECT}` is there; its tokens, shown once:", *lines]

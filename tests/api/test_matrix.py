@@ -93,6 +93,7 @@ RELEASE_BODIES: Final[dict[str, Any]] = {
         "reason": "it is urgent",
     },
     "accept_demo": {"role": "product"},
+    "take_in_events": {},
     **{
         name: {"reason": "over"}
         for name in (

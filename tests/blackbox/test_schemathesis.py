@@ -52,12 +52,21 @@ REAL: Final = {
     "key": "new-checkout",
     "webhook": "on-call",
     "delivery": "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",
+    "service": "checkout",
+    "digest": "sha256:171a9077850a9e6ac6e4aa3f4d882ada708715b52874e17e1f2e0ee9bf569e1f",
+    "story": "SHOP-117",
+    "person": "bo@shop.example",
+    "producer": "ci",
+    **dict.fromkeys(
+        ("deployment", "evidence", "parity", "demo", "obstacle", "incident", "approval", "veto", "waiver"),
+        "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",
+    ),
 }
 WEBHOOK: Final = {"key": REAL["webhook"], "url": "https://hooks.invalid/", "events": ["*"]}
 # Who may open a stream gets one that does not end.
 ENDLESS: Final = {("stream_snapshot", "server")}
 AnyCase = Case[Any]
-METHODS: Final = ("get", "post", "patch", "delete")
+METHODS: Final = ("get", "post", "put", "patch", "delete")
 CHECKS: Final = [
     checks.not_a_server_error,
     checks.status_code_conformance,

@@ -54,7 +54,7 @@ def told_in(found: Iterable[drafts.Fact], about: drafts.About) -> Told:
     for draft in found:
         match draft:
             case drafts.EvidenceDraft():
-                told.evidence.append(_evidence(draft))
+                told.evidence.append(offered_evidence(draft))
             case drafts.ProvenanceDraft():
                 told.provenances.extend(_provenances(draft))
             case drafts.AttestationDraft():
@@ -65,7 +65,8 @@ def told_in(found: Iterable[drafts.Fact], about: drafts.About) -> Told:
     return told
 
 
-def _evidence(draft: drafts.EvidenceDraft) -> Offered:
+def offered_evidence(draft: drafts.EvidenceDraft) -> Offered:
+    """The draft as evidence; raises `Invalid` for what it lacks."""
     members = {
         "kind": draft.kind,
         "suite": draft.suite or None,

@@ -67,8 +67,13 @@ async def start_deployment(
     return await _noted(work, ledger, row, "deployment.start", changes)
 
 
-async def finish_deployment(work: Work, project_key: str, text: str, wanted: FinishIn) -> Outcome[DeploymentOut]:
-    """Record that it runs: what ran in its slot before is removed. Finishing a finished one changes nothing."""
+async def finish_deployment(
+    work: Work, project_key: str, text: str, wanted: FinishIn, *, is_timed: bool = True
+) -> Outcome[DeploymentOut]:
+    """Record that it runs: what ran in its slot before is removed. Finishing a finished one changes nothing.
+
+    Unless `is_timed`, nobody measured how long it took.
+    """
     require_plausible(work, finished_at=wanted.finished_at)
     ledger = await open_ledger(work, project_key)
     row = await _get(work, ledger, text)
@@ -78,7 +83,7 @@ async def finish_deployment(work: Work, project_key: str, text: str, wanted: Fin
     at = _not_before(wanted.finished_at or work.now, row.started_at, "finished_at")
     row.state, row.deployed_at, row.ended_seq = "finished", at, ledger.next()
     row.duration_ms = wanted.duration_ms
-    if row.duration_ms is None:
+    if row.duration_ms is None and is_timed:
         row.duration_ms = int((at - row.started_at).total_seconds() * 1000)
     if wanted.manual_steps is not None:
         row.manual_steps = wanted.manual_steps
@@ -88,7 +93,7 @@ async def finish_deployment(work: Work, project_key: str, text: str, wanted: Fin
         row.removed_at = min(later)  # told late: something newer runs there already
     else:
         had_traffic = await _replace(work, row, before, at)
-        if not row.slot or wanted.live or had_traffic:
+        if (not row.slot or wanted.live or had_traffic) and not await _is_live_since(work, row, at):
             await _take_traffic(work, row, at, row.ended_seq)
     changes: Changes = [{"path": "/state", "op": "replace", "from": "started", "to": "finished"}]
     return await _noted(work, ledger, row, "deployment.finish", changes)
@@ -207,6 +212,11 @@ async def _replace(work: Work, row: DeploymentRow, before: Sequence[DeploymentRo
     for other in before:
         other.removed_at = at
     return any(other.id in live for other in before)
+
+
+async def _is_live_since(work: Work, row: DeploymentRow, at: datetime) -> bool:
+    """Whether something else got the traffic after this moment: what is told late does not take it away."""
+    return any(one.live_from > at for one in await _live_in(work, row))
 
 
 async def _take_traffic(work: Work, row: DeploymentRow, at: datetime, seq: int) -> None:

@@ -113,9 +113,8 @@ def _out(noun: Noun, fact: Fact, acceptances: Sequence[FactRow]) -> Closed:
             for row in acceptances
             if row.about == fact.row.id
         ]
-    if noun.kind == "provenance":
-        members.setdefault("is_verified", False)
-    return noun.shown.model_validate({name: members[name] for name in noun.shown.model_fields})
+    members.setdefault("is_verified", False)
+    return noun.shown.model_validate({name: members.get(name) for name in noun.shown.model_fields})
 
 
 def _nothing(_work: Work, _members: dict[str, Any]) -> None:

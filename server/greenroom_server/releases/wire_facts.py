@@ -62,13 +62,14 @@ class ObstacleIn(_FactIn):
 
 
 class IncidentIn(_FactIn):
-    """Something went wrong where it runs."""
+    """Something went wrong where it runs. `reference` is what another tool calls it."""
 
     service: Key | None = None
     environment: Key | None = None
     digest: Digest | None = None
     text: Reason
     url: Url | None = None
+    reference: Label | None = None
 
 
 class ApprovalIn(Closed):
@@ -192,6 +193,7 @@ class IncidentOut(_FactOut):
     digest: str | None
     text: str
     url: str | None
+    reference: str | None
 
 
 class ApprovalOut(_FactOut):

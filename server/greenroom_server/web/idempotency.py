@@ -14,7 +14,7 @@ from greenroom_server.web.reply import Encoded
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "idempotency-replayed"
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY: Final = re.compile(r'"(?P<quoted>[\x21-\x7e]{1,255})"|(?P<bare>[\x21\x23-\x7e][\x21-\x7e]{0,254})')
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,11 @@ def idempotency_key_of(call: Call) -> IdempotencyKey | None:
     sent = call.request.headers.getlist(HEADER)
     if not sent:
         return None
-    key = sent[0].strip()
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1]
-    if len(sent) > 1 or _KEY.fullmatch(key) is None:
+    found = _KEY.fullmatch(sent[0].strip())
+    if len(sent) > 1 or found is None:
         detail = f"`{HEADER}` must be 1 to 255 visible ASCII characters"
         raise Invalid(detail, errors=[FieldError(HEADER, detail)])
+    key = found["quoted"] or found["bare"]
     scope = call.request.scope
     place = f"{scope['method']} {scope['path']}"
     asked = hashlib.sha256(place.encode())

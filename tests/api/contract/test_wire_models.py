@@ -17,6 +17,7 @@ from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
 from greenroom_server.releases import wire as releases
 from greenroom_server.releases import wire_builds as builds
+from greenroom_server.releases import wire_events as events
 from greenroom_server.releases import wire_evidence as evidence
 from greenroom_server.releases import wire_facts as facts
 from greenroom_server.webhooks import wire as webhooks
@@ -41,7 +42,7 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, decisions, exposures, flags, releases, builds, evidence, facts, webhooks)
+        for module in (access, audit, decisions, exposures, flags, releases, builds, events, evidence, facts, webhooks)
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)
