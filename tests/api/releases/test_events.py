@@ -19,7 +19,7 @@ def artifact(number: int) -> str:
 def event(name: str, subject: str, content: Any, *, version: str = "0.2.0", **told: Any) -> dict[str, Any]:
     """A CDEvent in a CloudEvent, both under the same new id."""
     shared = {"id": str(uuid4()), "source": "/ci", "type": f"dev.cdevents.{name}.{version}"}
-    data = {
+    data: dict[str, Any] = {
         "context": {**shared, "version": "0.4.1", "timestamp": moments_ago(minutes=1)},
         "subject": {"id": subject, "source": "/ci", "type": name.partition(".")[0], "content": content},
     }
