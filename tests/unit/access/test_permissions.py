@@ -2,7 +2,7 @@
 
 from greenroom_server.access.permissions import MACHINE_KINDS, PERMISSIONS
 
-READ = {"self.read", "projects.read", "flags.read", "releases.read"}
+READ = {"self.read", "projects.read", "flags.read", "releases.read", "policies.read", "decisions.read"}
 AUTHOR = READ | {
     "flags.write",
     "configurations.write",
@@ -12,8 +12,10 @@ AUTHOR = READ | {
     "services.write",
     "stories.write",
     "facts.write",
+    "policies.write",
+    "decisions.write",
 }
-JUDGE = {"judgements.write", "modes.write", "evidence.revoke"}
+JUDGE = {"judgements.write", "modes.write", "evidence.revoke", "policies.activate"}
 
 
 def test_the_table() -> None:
@@ -30,13 +32,14 @@ def test_the_table() -> None:
         "webhooks.write",
         "people.write",
         "producers.write",
+        "policies.settings",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
         "admin": AUTHOR | JUDGE | admin_only | {"flags.delete", "production.write", "production.subjects"},
         "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
         "developer": AUTHOR | {"flags.delete"},
-        "pipeline": READ | {"metrics.read", "facts.write"},
+        "pipeline": READ | {"metrics.read", "facts.write", "decisions.write"},
         "server": {"self.read", "evaluate", "snapshot.read", "exposures.write"},
         "client": {"self.read", "evaluate", "exposures.write"},
     }
