@@ -1,4 +1,4 @@
-"""`greenroom-server`: serve, migrate, seed, new-admin, check-config.
+"""`greenroom-server`: serve, migrate, seed, new-admin, replay-decisions, check-config.
 
 Exit codes: 0 done, 1 it could not be done, 2 wrong usage or settings.
 """
@@ -94,6 +94,21 @@ def _seed(settings: Settings, parsed: argparse.Namespace) -> int:
         lines = asyncio.run(_with_database(ready, lambda database: seed(database, SystemClock(), parsed.tokens)))
     print("\n".join(lines))
     return 0
+
+
+def _replay_decisions(settings: Settings, _: argparse.Namespace) -> int:
+    # The decision core is nothing that the other commands need.
+    from greenroom_server.decisions.service_replay import Replay, replay_all
+
+    async def replay(database: Database) -> Replay:
+        async with database.reading() as session:
+            return await replay_all(session)
+
+    with _store(settings) as ready:
+        found = asyncio.run(_with_database(ready, replay))
+    print(f"{found.decisions} decisions, {len(found.differing)} of them come out otherwise")
+    print("".join(f"{id_}\n" for id_ in found.differing), end="")
+    return 1 if found.differing else 0
 
 
 def _migration(settings: Settings, parsed: argparse.Namespace) -> int:
@@ -218,6 +233,10 @@ def _parser() -> argparse.ArgumentParser:
     adding = commands.add_parser("new-admin", parents=[store], help="make an administrator's token, should all be lost")
     adding.add_argument("--name", default="made on the command line", help="what the token is called")
     adding.set_defaults(run=_new_admin)
+    replaying = commands.add_parser(
+        "replay-decisions", parents=[store], help="decide all stored decisions once more; they must come out the same"
+    )
+    replaying.set_defaults(run=_replay_decisions)
     checking = commands.add_parser("check-config", parents=[store], help="show the settings in force")
     checking.set_defaults(run=_check_config)
     writing = commands.add_parser("migration", help="for developers: write the next migration from the tables")

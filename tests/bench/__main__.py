@@ -1,6 +1,6 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|policy|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [engine|policy|decisions|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
 
 Without names: all but `servers`, in about ten minutes. `peers` installs the other SDKs when it runs first.
 `servers` compares uvicorn and granian.
@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 
+from tests.bench.decisions import bench_decisions
 from tests.bench.engine import bench_engine
 from tests.bench.http import contest, figures, servers
 from tests.bench.ingest import contest as ingest
@@ -19,7 +20,7 @@ from tests.bench.peers import contest as peers
 from tests.bench.policy import bench_policy
 from tests.bench.sdk import bench_client
 
-PARTS = ("engine", "policy", "sdk", "peers", "http", "ingest", "figures", "servers")
+PARTS = ("engine", "policy", "decisions", "sdk", "peers", "http", "ingest", "figures", "servers")
 _INGEST_ROUNDS = 5
 BY_DEFAULT = PARTS[:-1]
 
@@ -38,6 +39,7 @@ def main() -> None:
     runs: dict[str, Callable[[], None]] = {
         "engine": bench_engine.main,
         "policy": bench_policy.main,
+        "decisions": bench_decisions.main,
         "sdk": bench_client.main,
         "peers": lambda: print(peers.report(only=wanted.case)),
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
