@@ -23,3 +23,13 @@ def duration_ms(text: str) -> Instant:
     if not 0 < total <= MAX_DAYS * _MS["d"]:
         raise ValueError(f"`{text}` must be more than nothing and at most {MAX_DAYS}d")
     return total
+
+
+def duration_text(length: Instant) -> str:
+    """The length as a policy writes it, such as `10m1ms`."""
+    parts = []
+    for unit, size in sorted(_MS.items(), key=lambda item: -item[1]):
+        count, length = divmod(length, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0ms"

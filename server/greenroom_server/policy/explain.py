@@ -52,8 +52,10 @@ def markdown(decision: Decision) -> str:
         lines += ["", *(_escaped(moment) for moment in moments)]
     if steps := next_steps(decision):
         lines += ["", "Next:", "", *(f"- {_escaped(step)}" for step in steps)]
-    policy = f"{decision.policy_name} version {decision.policy_version}, mode {decision.mode}"
-    return "\n".join([*lines, "", f"Policy {_escaped(policy)}, as of {instant_text(decision.now)}."]) + "\n"
+    name = decision.policy_name
+    policy = f"Policy {name} version {decision.policy_version}" if name else "No policy"
+    told = _escaped(f"{policy}, mode {decision.mode}, as of")
+    return "\n".join([*lines, "", f"{told} {instant_text(decision.now)}."]) + "\n"
 
 
 def _asked(decision: Decision) -> str:

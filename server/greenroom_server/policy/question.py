@@ -137,11 +137,11 @@ class Question:
         """The same question at another moment."""
         return replace(self, now=moment, assigned=None, ballots={})
 
-    def covers(self, scope: Scope, environment: str | None = None) -> bool:
-        """Whether something with this scope concerns what is asked, or what is asked about in another environment."""
+    def covers(self, scope: Scope) -> bool:
+        """Whether something with this scope concerns what is asked."""
         if scope.service is not None and scope.service != self.snapshot.service:
             return False
-        if scope.environment is not None and scope.environment != (environment or self.request.environment):
+        if scope.environment is not None and scope.environment != self.request.environment:
             return False
         return scope.digest is None or any(scope.digest in build.digests for build in self.builds)
 

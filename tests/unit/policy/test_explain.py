@@ -12,6 +12,7 @@ from tests.unit.policy.test_laws import LAW
 
 from greenroom_server.policy.codes import CODES
 from greenroom_server.policy.compiled import Policy
+from greenroom_server.policy.decide import decide
 from greenroom_server.policy.explain import STEPS, headline, markdown, next_steps, sentences, text
 from greenroom_server.policy.facts import Obstacle, Scope, Veto, Waiver
 from greenroom_server.policy.fixtures import FLAG, NEW, Situation
@@ -91,7 +92,10 @@ def test_markdown_of_an_allow() -> None:
     """Nothing is left to do, or flags must go dark first."""
     owing = facts(green("rollback"), flags=())
 
+    without = decide(green().snapshot, green().request, None, NOW)
+
     assert "Next:" not in markdown(decided(green()))
+    assert markdown(without).endswith("No policy, mode delivery, as of 2026-11-17T09:00:00.000Z.\n")
     assert f"- before traffic moves, the flags {FLAG} must be dark in production" in markdown(decided(owing))
 
 

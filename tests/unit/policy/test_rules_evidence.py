@@ -5,8 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.policy.situations import DAY, HOUR, NOW, changed, codes, decided, facts, green, with_rules, without
 
+from greenroom_server.policy.durations import duration_ms, duration_text
 from greenroom_server.policy.facts import Counts, Evidence, Provenance, Subject
 from greenroom_server.policy.fixtures import LIVE, NEW, NEW_COMMIT, OLD_COMMIT, Situation
 
@@ -240,3 +243,11 @@ def test_never_deployed() -> None:
     situation = facts(green(), deployments=without(green().snapshot.deployments, STAGING))
 
     assert codes(decided(situation, BUTTON)) == {"evidence": "evidence.missing"}
+
+
+@given(st.integers(1, 400 * DAY))
+def test_lengths_are_told_as_policies_write_them(length: int) -> None:
+    """What a message says of a length can be written into a policy."""
+    assert duration_ms(duration_text(length)) == length
+    assert duration_text(600_001) == "10m1ms"
+    assert duration_text(0) == "0ms"

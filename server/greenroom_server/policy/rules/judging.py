@@ -6,6 +6,7 @@ from typing import Any
 
 from greenroom_server.policy.decision import Finding
 from greenroom_server.policy.document import Count, Duration, Percent
+from greenroom_server.policy.durations import duration_text
 from greenroom_server.policy.facts import Counts, Evidence, Instant
 from greenroom_server.policy.findings import failed, passed, pending
 from greenroom_server.policy.instants import instant_text
@@ -68,9 +69,8 @@ def _red(demand: Demand, one: Evidence) -> Finding | None:
     if demand.max_duration is not None and one.started_at is not None:
         took = one.finished_at - one.started_at
         if took > demand.max_duration:
-            return _fail(
-                demand, one, "evidence.slow", f"{demand.what} took {took} ms, of at most {demand.max_duration}"
-            )
+            text = f"{demand.what} took {duration_text(took)}, of at most {duration_text(demand.max_duration)}"
+            return _fail(demand, one, "evidence.slow", text)
     return None
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from greenroom_server.policy.current import evidence_for
 from greenroom_server.policy.decision import Finding
 from greenroom_server.policy.document import EvidenceRule
+from greenroom_server.policy.durations import duration_text
 from greenroom_server.policy.facts import Build, Evidence, EvidenceOutcome, Instant
 from greenroom_server.policy.findings import failed, passed, pending
 from greenroom_server.policy.instants import instant_text
@@ -57,7 +58,7 @@ def _problem(rule: EvidenceRule, last: _Rehearsal, params: dict[str, Any]) -> Fi
         return pending("evidence.untimed", "it is not known how long the last deployment took", **more)
     if last.duration > rule.max_duration:
         more["params"] = {**params, "duration_ms": last.duration, "max_duration_ms": rule.max_duration}
-        text = f"the last deployment took {last.duration} ms, of at most {rule.max_duration}"
+        text = f"the last deployment took {duration_text(last.duration)}, of at most {duration_text(rule.max_duration)}"
         return failed("button.slow", text, **more)
     return None
 
