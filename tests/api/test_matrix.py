@@ -113,6 +113,7 @@ DECISION: Final = {"action": "deploy", "service": "web", "environment": "develop
 DECISION_BODIES: Final[dict[str, Any]] = {
     "create_policy": {**POLICY, "name": "another"},
     "check_policy": POLICY,
+    "compare_policy_document": POLICY,
     "activate_policy": {},
     "make_decision": DECISION,
     "simulate_decision": DECISION,

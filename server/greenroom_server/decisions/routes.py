@@ -5,14 +5,15 @@ from typing import Any, Final
 
 from greenroom_server.decisions import service_decisions as decisions
 from greenroom_server.decisions import service_policies as policies
-from greenroom_server.decisions.policies import PolicyShelf
-from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_policy
+from greenroom_server.decisions.policies import PolicyShelf, compiled
+from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_policy, stored_policy
 from greenroom_server.decisions.trials import check
 from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
 from greenroom_server.decisions.wire import ActivationIn, DecisionIn, SimulationIn
 from greenroom_server.errors import FieldError, Invalid, NotFound
 from greenroom_server.flags.answers import answer, shown, work_of
 from greenroom_server.flags.work import plain
+from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.initial import render_template
 from greenroom_server.web import pagination
 from greenroom_server.web.call import Call
@@ -109,15 +110,19 @@ def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
     """The routes; compiled policies come off the shelf."""
 
     async def compare(call: Call) -> Reply:
-        found = await compare_policy(
-            work_of(call),
-            call.params["project"],
-            call.params["policy"],
-            _version_of(call),
-            last=_number_of(call, "last", default=50, most=MAX_REPLAYED),
-            shelf=shelf,
+        params = call.params
+        policy = await stored_policy(work_of(call), params["project"], params["policy"], _version_of(call), shelf)
+        return await difference_to(call, policy)
+
+    async def compare_document(call: Call) -> Reply:
+        document = await _document_of(call)
+        return await difference_to(call, await asyncio.to_thread(compiled, document, 1))
+
+    async def difference_to(call: Call, policy: Policy) -> Reply:
+        last = _number_of(call, "last", default=50, most=MAX_REPLAYED)
+        return Reply(
+            body=plain(await compare_policy(work_of(call), call.params["project"], policy, last=last, shelf=shelf))
         )
-        return Reply(body=plain(found))
 
     async def look(call: Call) -> decisions.Made:
         wanted = call.parse(DecisionIn)
@@ -125,6 +130,9 @@ def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
 
     async def simulate_decision(call: Call) -> Reply:
         wanted = call.parse(SimulationIn)
+        if isinstance(wanted.document, str):
+            document = await asyncio.to_thread(read_yaml, wanted.document.encode(), nodes=MAX_NODES)
+            wanted = wanted.model_copy(update={"document": document})
         return Reply(body=await decisions.simulate_decision(work_of(call), call.params["project"], wanted, shelf))
 
     async def replay_decision(call: Call) -> Reply:
@@ -148,6 +156,16 @@ def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
             media_types=(JSON, YAML),
         ),
         Route("POST", f"{_POLICIES}/check", "check_policy", "policies.read", check_policy, media_types=(JSON, YAML)),
+        Route(
+            "POST",
+            f"{_POLICIES}/compare",
+            "compare_policy_document",
+            "policies.read",
+            compare_document,
+            query=("last",),
+            media_types=(JSON, YAML),
+            **read,
+        ),
         Route(
             "GET",
             f"{_PROJECT}/policy-templates/{{template}}",

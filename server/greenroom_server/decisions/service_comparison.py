@@ -18,11 +18,10 @@ MAX_REPLAYED = 500
 
 
 async def compare_policy(
-    work: Work, project_key: str, name: str, version: int, *, last: int, shelf: PolicyShelf
+    work: Work, project_key: str, proposed: Policy, *, last: int, shelf: PolicyShelf
 ) -> PolicyDifferenceOut:
-    """Replay the project's last decisions by this version, beside the version that each was made by."""
+    """Replay the project's last decisions by this policy, beside the version that each was made by."""
     place = await place_of(work, project_key)
-    proposed = shelf.policy_of(await get_version(work.session, place, name, version))
     query = (
         select(DecisionRow, PolicyVersionRow)
         .join(PolicyVersionRow, col(PolicyVersionRow.id) == col(DecisionRow.policy_version_id))
@@ -51,3 +50,9 @@ def _changed(row: DecisionRow, old: Policy, proposed: Policy) -> ChangedDecision
             }
         )
     return None
+
+
+async def stored_policy(work: Work, project_key: str, name: str, version: int, shelf: PolicyShelf) -> Policy:
+    """A version of a policy, ready to decide. Raises `NotFound`."""
+    place = await place_of(work, project_key)
+    return shelf.policy_of(await get_version(work.session, place, name, version))

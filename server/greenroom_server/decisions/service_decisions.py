@@ -25,6 +25,7 @@ from greenroom_server.policy.canonical import canonical_bytes, decision_bytes, w
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decide import decide
 from greenroom_server.policy.decision import Decision
+from greenroom_server.policy.explain import steps_in_words
 from greenroom_server.policy.facts import Instant, Request, Snapshot
 from greenroom_server.policy.fixtures import Situation
 from greenroom_server.policy.stored import read_request, read_snapshot
@@ -111,7 +112,7 @@ async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, 
         snapshot = replace(snapshot, mode=wanted.mode)
     policy = await _simulated_policy(work, place, wanted, shelf)
     made = decide(snapshot, request, policy, instant_of(wanted.at or work.now))
-    return {"id": None, "simulated": True, **write_decision(made)}
+    return _answered(write_decision(made), None, simulated=True)
 
 
 async def read_decision(work: Work, project_key: str, decision_id: str) -> dict[str, Any]:
@@ -148,7 +149,7 @@ async def replay_decision(work: Work, project_key: str, decision_id: str, shelf:
     policy = None if version is None else shelf.policy_of(version)
     asked = situation_of(row)
     again = decision_bytes(decide(asked.snapshot, asked.request, policy, asked.now))
-    decision = {"id": str(row.id), "simulated": True, **orjson.loads(again)}
+    decision = _answered(orjson.loads(again), str(row.id), simulated=True)
     return ReplayOut(same=again == row.body, why=_difference(row, again), decision=decision)
 
 
@@ -249,7 +250,13 @@ async def _version(session: AsyncSession, version_id: UUID) -> PolicyVersionRow:
 
 
 def _shown(row: DecisionRow) -> dict[str, Any]:
-    return {"id": str(row.id), "simulated": False, **orjson.loads(row.body)}
+    return _answered(orjson.loads(row.body), str(row.id), simulated=False)
+
+
+def _answered(body: dict[str, Any], decision_id: str | None, *, simulated: bool) -> dict[str, Any]:
+    """What is written, and beside it what is not part of a decision: its name, and what to do in words."""
+    steps = steps_in_words(body["next"], body["obligations"])
+    return {"id": decision_id, "simulated": simulated, **body, "steps": list(steps)}
 
 
 def _summary(row: DecisionRow) -> DecisionSummary:

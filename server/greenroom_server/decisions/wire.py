@@ -135,12 +135,15 @@ class PolicyName(Closed):
 
 
 class SimulationIn(DecisionIn):
-    """As a decision, but at another moment, by another policy or in another mode; nothing is stored."""
+    """As a decision, but at another moment, by another policy or in another mode; nothing is stored.
+
+    `document` is a policy that need not be stored, or its YAML.
+    """
 
     at: Moment | None = None
     mode: Mode | None = None
     policy: PolicyName | None = None
-    document: Policy | None = None
+    document: Policy | Annotated[str, Field(max_length=1_000_000)] | None = None
 
 
 class DecisionSummary(Closed):

@@ -4,12 +4,14 @@ Only for people: programs read verdict and codes. Texts that users wrote are esc
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
 
 from greenroom_server.policy.codes import CODES
 from greenroom_server.policy.decision import Decision, RuleResult
 from greenroom_server.policy.instants import instant_text
+
+Steps: TypeAlias = Iterable[Mapping[str, Any]]
 
 _VERDICTS: Final = {"allow": "may go", "wait": "may not go yet", "deny": "may not go"}
 _MARKS: Final = {"pass": "✓", "pending": "…", "fail": "✗", "error": "✗", "waived": "~", "warn": "!"}
@@ -32,8 +34,12 @@ def sentences(decision: Decision) -> tuple[str, ...]:
 
 def next_steps(decision: Decision) -> tuple[str, ...]:
     """What somebody can do about it, and who; nothing for what only time changes."""
-    steps = [_step(step) for step in decision.next]
-    return tuple(dict.fromkeys([*steps, *(_obligation(one) for one in decision.obligations)]))
+    return steps_in_words(decision.next, decision.obligations)
+
+
+def steps_in_words(steps: Steps, obligations: Steps) -> tuple[str, ...]:
+    """The same of the members `next` and `obligations` of a decision that was written down."""
+    return tuple(dict.fromkeys([*map(_step, steps), *map(_obligation, obligations)]))
 
 
 def text(decision: Decision) -> str:

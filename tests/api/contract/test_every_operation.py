@@ -243,6 +243,7 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
     assert (await seen.step(admin, "POST", f"{decisions}/{decision['id']}/replay", None))["same"] is True
     await seen.step(admin, "GET", f"{decisions}/{decision['id']}/news?wait=1", None)
     await seen.step(admin, "GET", f"{version}/comparison?last=10", None)
+    assert await seen.step(admin, "POST", f"{policies}/compare", document) == {"replayed": 1, "changed": []}
 
 
 async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:
