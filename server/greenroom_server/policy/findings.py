@@ -59,7 +59,7 @@ def worst(findings: Iterable[Finding]) -> Finding:
     return Finding(
         loudest.outcome,
         loudest.code,
-        loudest.message if len(blocking) == 1 else f"{loudest.message} (and {len(blocking) - 1} more)",
+        loudest.message,
         loudest.params,
         evidence,
         next=unique(step for part in blocking for step in part.next),

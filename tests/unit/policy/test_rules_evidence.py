@@ -251,11 +251,3 @@ def test_lengths_are_told_as_policies_write_them(length: int) -> None:
     assert duration_ms(duration_text(length)) == length
     assert duration_text(600_001) == "10m1ms"
     assert duration_text(0) == "0ms"
-
-
-def test_all_that_is_missing_is_counted() -> None:
-    """A rule about many things says one of them and how many more; what to do is told of each."""
-    decision = decided(facts(green(), evidence=()), with_rules({"kind": "suites"}))
-
-    assert decision.rules[0].finding.message == "the suite `acceptance` is missing (and 2 more)"
-    assert [step["suite"] for step in decision.next] == ["acceptance", "component", "unit"]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from greenroom.cli import audit, documents, evaluate, flags, login, projects, segments, tail, tokens, views, watch
+from greenroom.cli import audit, documents, evaluate, flags, gate, login, projects, segments, tail, tokens, views, watch
 from greenroom.version import VERSION
 
 
@@ -29,6 +29,7 @@ def make_app() -> typer.Typer:
     tail.add_to(app)
     views.add_to(app)
     audit.add_to(app)
+    app.add_typer(gate.group, name="gate")
     app.add_typer(tokens.group, name="tokens")
     return app
 

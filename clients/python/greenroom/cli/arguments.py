@@ -13,3 +13,4 @@ Since = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="From then on: `30m`, `2d` ago, a day, or `2026-01-31T12:00Z`.")
 ]
 Until = Annotated[str | None, typer.Option(metavar="MOMENT", help="Up to then; now, if left out.")]
+Slot = Annotated[str | None, typer.Option(help="The slot, where the environment has several.")]

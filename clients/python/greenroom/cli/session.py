@@ -18,7 +18,7 @@ class Session:
         self.asked = asked
         self.screen = screen
         self.profiles = Profiles()
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     @cached_property
     def place(self) -> Place:
@@ -32,7 +32,7 @@ class Session:
 
     def api_at(self, url: str, token: str) -> Api:
         """The API of another place; to be closed by whoever asked for it."""
-        return Api(url, token, timeout_s=self._timeout_s)
+        return Api(url, token, timeout_s=self.timeout_s)
 
     @property
     def project(self) -> str:

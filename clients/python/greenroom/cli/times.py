@@ -14,9 +14,8 @@ def moment(text: str | None, *, now: datetime | None = None, is_ahead: bool = Fa
     """What the API takes. `30m` and `2d` lie back, or ahead; a day or a moment is that. Raises UsageError."""
     if text is None:
         return None
-    span = _SPAN.fullmatch(text)
-    if span is not None:
-        length = timedelta(**{_UNITS[span[2]]: int(span[1])})
+    length = _span(text)
+    if length is not None:
         made = (now or datetime.now(UTC)) + (length if is_ahead else -length)
     else:
         try:
@@ -24,6 +23,14 @@ def moment(text: str | None, *, now: datetime | None = None, is_ahead: bool = Fa
         except (ValueError, OverflowError):
             raise UsageError(f"`{text}` is no moment: write `30m`, `2d`, `2026-01-31` or `2026-01-31T12:00Z`") from None
     return made.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def span(text: str) -> timedelta:
+    """A length of time, such as `20m`. Raises UsageError."""
+    length = _span(text)
+    if length is None:
+        raise UsageError(f"`{text}` is no length of time: write `90s`, `20m` or `2h`")
+    return length
 
 
 def shown(text: str | None) -> str:
@@ -34,3 +41,8 @@ def shown(text: str | None) -> str:
         return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):
         return text
+
+
+def _span(text: str) -> timedelta | None:
+    found = _SPAN.fullmatch(text)
+    return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
