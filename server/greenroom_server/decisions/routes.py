@@ -1,6 +1,7 @@
 """Routes of policies and decisions."""
 
 import asyncio
+import re
 from typing import Any, Final
 
 from greenroom_server.decisions import service_decisions as decisions
@@ -20,10 +21,16 @@ from greenroom_server.web.call import Call
 from greenroom_server.web.codec import MAX_NODES
 from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.routing import Route
+from greenroom_server.web.scope import KEY_PATTERN
 from greenroom_server.web.yaml_codec import read_yaml
 
 YAML: Final = "application/yaml"
-FILTERS: Final = ("service", "environment", "verdict", "action")
+FILTERS: Final = {
+    "service": KEY_PATTERN,
+    "environment": KEY_PATTERN,
+    "verdict": re.compile("allow|wait|deny"),
+    "action": re.compile("deploy|switch|release|darken|rollback"),
+}
 _PROJECT: Final = "/api/v1/projects/{project}"
 _POLICIES: Final = f"{_PROJECT}/policies"
 _VERSION: Final = f"{_POLICIES}/{{policy}}/versions/{{version}}"
@@ -61,6 +68,8 @@ async def create_policy(call: Call) -> Reply:
 
 async def check_policy(call: Call) -> Reply:
     authored = await _document_of(call)
+    if not isinstance(authored, dict):
+        raise Invalid(errors=[FieldError("", "a policy is an object")])
     return Reply(body=plain(await asyncio.to_thread(check, authored)))
 
 
@@ -89,6 +98,10 @@ async def list_decisions(call: Call) -> Reply:
     request = pagination.page_request(call, str, str)
     after = None if request.after is None else (request.after[0], request.after[1])
     wanted = {name: call.query[name] for name in FILTERS if name in call.query}
+    for name, value in wanted.items():
+        if FILTERS[name].fullmatch(value) is None:
+            detail = f"`{name}` is not what a {name} looks like"
+            raise Invalid(detail, errors=[FieldError(name, detail)])
     rows = await decisions.page_decisions(
         work_of(call), call.params["project"], wanted, after=after, limit=request.limit + 1
     )

@@ -131,7 +131,7 @@ class PolicyName(Closed):
     """A stored version of a policy."""
 
     name: Key
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=999_999)]
 
 
 class SimulationIn(DecisionIn):
