@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := .greenroom
+REPORTS := .reports
 SERVED := $(VENV)/.served
 DEVELOPED := $(VENV)/.developed
 PACKAGES := pyproject.toml clients/python/pyproject.toml
@@ -24,9 +25,10 @@ run: $(SERVED) ## start the server with its own PostgreSQL and the example proje
 	@exec $(BIN)/greenroom-server serve --data-dir $(DATA) --log-format console
 
 test: $(DEVELOPED) ## run every test; every branch of the two pure cores must be reached
-	$(BIN)/coverage run -m pytest -q tests/unit/evaluation tests/unit/policy
+	$(BIN)/coverage run -m pytest -q --junitxml=$(REPORTS)/unit.xml tests/unit/evaluation tests/unit/policy
 	$(BIN)/coverage report --fail-under=100
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/unit/evaluation --ignore tests/unit/policy
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --junitxml=$(REPORTS)/rest.xml \
+		--ignore tests/unit/evaluation --ignore tests/unit/policy
 
 check: lint types imports test ## what CI runs
 
@@ -64,7 +66,7 @@ requirements: $(DEVELOPED) ## pin the dependencies anew, with hashes
 			--group $$group -o requirements/$$group.txt -q; done
 
 clean: ## remove what was installed and made, the example's data too
-	rm -rf $(VENV) $(DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DATA) $(REPORTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

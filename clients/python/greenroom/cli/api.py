@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 from uuid import uuid4
@@ -27,6 +27,7 @@ PAGE: Final = 200
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _STILL_SERVED: Final = "key_in_use"  # an earlier try of the same creation
 _JSON: Final = "application/json"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Members(dict[str, Any]):
@@ -100,15 +101,24 @@ class Api:
             if cursor is None or (limit is not None and len(items) >= limit):
                 return {"items": items, "next_cursor": cursor}
 
-    def create(self, path: str, body: Any, *, dry_run: bool = False, media_type: str = _JSON) -> Answer:
+    def create(
+        self,
+        path: str,
+        body: Any,
+        *,
+        dry_run: bool = False,
+        media_type: str = _JSON,
+        query: Mapping[str, Any] = _NOTHING,
+    ) -> Answer:
         """Make something; safe to repeat, because the server does it once for one key. Bytes are sent as they are."""
         headers = {"Content-Type": media_type, "Idempotency-Key": f'"{uuid4()}"'}
-        query = {"dry_run": "true"} if dry_run else {}
-        return self._answer(_Request("POST", path, query, headers, _encoded(body), is_repeatable=True))
+        wanted = _given(query) | ({"dry_run": "true"} if dry_run else {})
+        return self._answer(_Request("POST", path, wanted, headers, _encoded(body), is_repeatable=True))
 
-    def ask(self, path: str, body: Any) -> Answer:
-        """A POST that changes nothing."""
-        return self._answer(_Request("POST", path, {}, {"Content-Type": _JSON}, _encoded(body), is_repeatable=True))
+    def ask(self, path: str, body: Any, *, media_type: str = _JSON, **query: Any) -> Answer:
+        """A POST that changes nothing. Bytes are sent as they are."""
+        headers = {"Content-Type": media_type}
+        return self._answer(_Request("POST", path, _given(query), headers, _encoded(body), is_repeatable=True))
 
     def change(
         self,
@@ -119,12 +129,13 @@ class Api:
         if_match: str | None = None,
         dry_run: bool = False,
         is_repeatable: bool = False,
+        media_type: str = _JSON,
     ) -> Answer:
         """Change a thing that is still as `if_match` says (`*`: whatever it is).
 
         `is_repeatable` says that doing it twice is doing it once.
         """
-        headers = {} if body is None else {"Content-Type": _JSON}
+        headers = {} if body is None else {"Content-Type": media_type}
         if if_match is not None:
             headers["If-Match"] = if_match
         query = {"dry_run": "true"} if dry_run else {}
@@ -143,8 +154,7 @@ class Api:
         self.close()
 
     def _request(self, method: str, path: str, query: Mapping[str, Any]) -> _Request:
-        given = {name: value for name, value in query.items() if value is not None}
-        return _Request(method, path, given, {}, None, is_repeatable=True)
+        return _Request(method, path, _given(query), {}, None, is_repeatable=True)
 
     def _answer(self, request: _Request) -> Answer:
         response = self._send(request)
@@ -194,6 +204,10 @@ class Api:
 def path_of(*parts: str) -> str:
     """A path of the API, its parts quoted."""
     return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _encoded(body: Any) -> bytes:

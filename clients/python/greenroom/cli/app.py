@@ -4,7 +4,26 @@ from typing import Annotated
 
 import typer
 
-from greenroom.cli import audit, documents, evaluate, flags, gate, login, projects, segments, tail, tokens, views, watch
+from greenroom.cli import (
+    audit,
+    builds,
+    deployments,
+    documents,
+    evaluate,
+    evidence,
+    flags,
+    gate,
+    judgements,
+    login,
+    policy,
+    projects,
+    segments,
+    services,
+    tail,
+    tokens,
+    views,
+    watch,
+)
 from greenroom.version import VERSION
 
 
@@ -30,6 +49,13 @@ def make_app() -> typer.Typer:
     views.add_to(app)
     audit.add_to(app)
     app.add_typer(gate.group, name="gate")
+    app.add_typer(policy.group, name="policy")
+    app.add_typer(services.group, name="services")
+    app.add_typer(services.stories, name="stories")
+    app.add_typer(builds.group, name="build")
+    app.add_typer(evidence.group, name="evidence")
+    app.add_typer(deployments.group, name="deployment")
+    judgements.add_to(app)
     app.add_typer(tokens.group, name="tokens")
     return app
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -13,8 +13,8 @@ from greenroom.cli.errors import ChangesPending, UsageError
 from greenroom.cli.files import read_bytes
 from greenroom.cli.session import Session
 
-_JSON = "application/json"
-_YAML = "application/yaml"
+JSON: Final = "application/json"
+YAML: Final = "application/yaml"
 _IMPORT = "/api/v1/import"
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The document, JSON or YAML; `-` is standard input.")]
@@ -35,7 +35,7 @@ def export_project(
     """Write the whole project as one document, which `import` and `apply` take."""
     wanted = "json" if session.screen.is_json else format
     with session.screen.working(f"exporting {session.project}"):
-        media_type = _JSON if wanted == "json" else _YAML
+        media_type = JSON if wanted == "json" else YAML
         text = session.api.text(session.project_path("export"), media_type, format=wanted)
     if output is None:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
@@ -49,7 +49,7 @@ def export_project(
 
 def import_project(session: Session, file: File, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Make a project what a document says, a new one too. What the document does not name stays as it is."""
-    document, media_type = _read(file)
+    document, media_type = read_document(file)
 
     def make(dry_run: bool) -> Any:
         with session.screen.working("importing"):
@@ -79,7 +79,7 @@ def apply_project(
 
 
 def _check(session: Session, file: Path) -> None:
-    document, media_type = _read(file)
+    document, media_type = read_document(file)
     looked = session.api.create(_IMPORT, document, dry_run=True, media_type=media_type).body
     session.screen.result(looked, lines(looked["changes"]), keys=[one["path"] for one in looked["changes"]])
     number = len(looked["changes"])
@@ -88,8 +88,9 @@ def _check(session: Session, file: Path) -> None:
     session.screen.say("nothing differs")
 
 
-def _read(file: Path) -> tuple[bytes, str]:
+def read_document(file: Path) -> tuple[bytes, str]:
+    """What is in the file, and the media type that it looks like. Raises UsageError."""
     content = read_bytes(file)
     # JSON begins with a brace; YAML may too, and reads JSON.
     is_json = content.lstrip()[:1] == b"{" and file.suffix not in (".yaml", ".yml")
-    return content, _JSON if is_json else _YAML
+    return content, JSON if is_json else YAML

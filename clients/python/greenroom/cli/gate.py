@@ -4,7 +4,6 @@ Everything that is no decision ends with another code, which is never 0: errors.
 """
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +19,7 @@ from greenroom.cli.decision_words import terminal
 from greenroom.cli.errors import CommandError, UsageError
 from greenroom.cli.files import read_text
 from greenroom.cli.gate_wait import wait_for
+from greenroom.cli.policy import version_of
 from greenroom.cli.session import Session
 from greenroom.cli.subject import Artifact, Commit, Digest, Service, one_build, subject_of
 from greenroom.cli.times import moment, span
@@ -29,7 +29,6 @@ group = typer.Typer(
 )
 
 ABOUT_FLAGS: Final = ("release", "darken")
-_VERSION: Final = re.compile(r"([a-z0-9][a-z0-9._-]{0,99})@([0-9]{1,6})")
 _FILE_ENDS: Final = (".yaml", ".yml", ".json")
 
 Action = Annotated[
@@ -175,9 +174,9 @@ def _policy(given: str | None) -> dict[str, Any]:
     """A stored version by its name, or the text of a file."""
     if given is None:
         return {}
-    named = _VERSION.fullmatch(given)
+    named = version_of(given)
     if named is not None:
-        return {"policy": {"name": named[1], "version": int(named[2])}}
+        return {"policy": {"name": named[0], "version": int(named[1])}}
     if given != "-" and not given.endswith(_FILE_ENDS) and not Path(given).exists():
         raise UsageError(f"`{given}` is neither NAME@VERSION nor a file")
     text = read_text(Path(given))

@@ -65,6 +65,14 @@ def one_build(digest: str | None, commit: str | None, artifact: Path | None = No
     return found
 
 
+def one_digest(digest: str | None, artifact: Path | None = None) -> str:
+    """The digest, where a commit will not do."""
+    found = one_build(digest, None, artifact).digest
+    if found is None:
+        raise UsageError("which digest?")
+    return found
+
+
 def checked_digest(text: str) -> str:
     """The digest, also out of an image reference (`registry/name@sha256:…`). Raises UsageError."""
     digest = text.strip().rpartition("@")[2]

@@ -47,6 +47,13 @@ def create_token(
     kind: Annotated[Kind, typer.Option(help="What it may do: docs/access.md.")],
     project: Annotated[list[str] | None, typer.Option(help="Limit it to this project; repeat it for more.")] = None,
     environment: Annotated[list[str] | None, typer.Option(help="Limit it to this environment; repeat it.")] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose word it carries: an e-mail address or account, in small letters."),
+    ] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="What the person is in release policies, such as `product`; repeat it.")
+    ] = None,
     expires: Annotated[
         str | None, typer.Option(metavar="MOMENT", help="When it stops working: `90d`, a day, or a moment.")
     ] = None,
@@ -58,6 +65,8 @@ def create_token(
         body |= {"project": _one("project", project), "environment": _one("environment", environment)}
     else:
         body |= {"projects": project or None, "environments": environment or None}
+    if person is not None:
+        body |= {"person": person, "roles": role or []}
     if expires is not None:
         body["expires_at"] = moment(expires, is_ahead=True)
     made = session.api.create("/api/v1/tokens", body, dry_run=dry_run).body
