@@ -154,7 +154,7 @@ def _feed_of(
         await delivery.refresh(look)
 
     async def look_for_newcomers() -> None:
-        if feed.is_healthy:
+        if not feed.is_failing:
             with suppress(Unavailable):
                 async with look():
                     pass

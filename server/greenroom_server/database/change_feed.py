@@ -47,6 +47,11 @@ class ChangeFeed:
         """Whether the last tick went well."""
         return self.last_success is not None and self._failures == 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last tick went wrong; before the first one has ended nothing has."""
+        return self._failures > 0
+
     async def start(self) -> None:
         """Begin; the first tick comes at once."""
         self._database.on_announced = self.wake

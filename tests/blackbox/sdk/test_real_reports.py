@@ -11,6 +11,7 @@ import pytest
 from tests.blackbox.own_postgres import fetch
 from tests.blackbox.sdk.conftest import OpenClient
 from tests.blackbox.sdk.fault_proxy import FaultProxy, Faults
+from tests.blackbox.sdk.spools import files_of_rows
 from tests.blackbox.server_process import ServerProcess, until
 from tests.blackbox.venue import ENVIRONMENT, FLAG, FLAG_PATH, PROJECT, Venue, open_venue
 
@@ -127,4 +128,4 @@ def test_a_killed_server_loses_nothing(
         venue.server.start()
         proxy.retarget(venue.server.url)
         until(lambda: _outcomes(database_url, name) == 500 and client.status.unreported == 0, 60, "the reports")
-        until(lambda: not list(tmp_path.rglob("*.rows")), what="the spool to be empty")
+        until(lambda: not files_of_rows(tmp_path), what="the spool to be empty")

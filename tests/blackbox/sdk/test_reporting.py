@@ -12,6 +12,7 @@ import pytest
 from tests.blackbox.sdk.conftest import OpenClient
 from tests.blackbox.sdk.fault_proxy import HTML, FaultProxy, Faults, http_answer
 from tests.blackbox.sdk.sdk_server import RECEIPT, SdkServer
+from tests.blackbox.sdk.spools import files_of_rows
 from tests.blackbox.server_process import until
 from tests.unit.sdk.documents import Json, change, snapshot
 from tests.unit.sdk.test_reading import Sink
@@ -203,7 +204,7 @@ def test_closing_takes_no_longer_than_it_may(server: SdkServer, open_client: Ope
         open_client.close(client, 0.7)
         proxy.choose = lambda request: Faults()
         open_client(proxy.url, exposures=ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path))
-        until(lambda: "kept" in names(server) and not list(tmp_path.rglob("*.rows")), what="what was kept")
+        until(lambda: "kept" in names(server) and not files_of_rows(tmp_path), what="what was kept")
 
 
 def test_exposures_can_be_switched_off(server: SdkServer, open_client: OpenClient) -> None:

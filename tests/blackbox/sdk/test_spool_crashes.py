@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import pytest
 from tests.blackbox.sdk.sdk_server import RECEIPT, SdkServer, Verdict
+from tests.blackbox.sdk.spools import files_of_rows
 from tests.blackbox.server_process import surroundings, until
 from tests.unit.sdk.documents import Json
 
@@ -105,7 +106,7 @@ def test_killed_applications_lose_less_than_a_second(server: SdkServer, tmp_path
     how = ExposureOptions(flush_interval_s=0.1, spool_dir=tmp_path / "spool")
     with Client(server.url, "k", Options(exposures=how)) as client:
         client.wait_ready()
-        until(lambda: not list((tmp_path / "spool").rglob("*.rows")), 60, "the rest")
+        until(lambda: not files_of_rows(tmp_path / "spool"), 60, "the rest")
         assert client.status.dropped <= CYCLES  # a row that was half written when its process was killed
 
     lines = [line.split() for line in (tmp_path / "history").read_text().splitlines()]
