@@ -77,7 +77,8 @@ def test_an_open_stream_outlives_the_database(venue: Venue, postgres: OwnPostgre
         venue.switch(on=False)
 
         assert not stream.has_ended
-        assert [event.name for event in stream.events[:2]] == ["snapshot", "change"]
+        told = [event.name for event in stream.events if event.name != "heartbeat"]  # one may fall into the outage
+        assert told[:2] == ["snapshot", "change"]
 
 
 def test_a_change_arrives_though_every_notification_is_lost(venue: Venue, postgres: OwnPostgres) -> None:
