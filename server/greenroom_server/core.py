@@ -73,6 +73,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         options=DeliveryOptions(
             stream_cap=settings.stream_cap,
             stream_cap_per_token=settings.stream_cap_per_token,
+            stream_admissions_per_s=settings.stream_admissions_per_s,
             cors_origins=settings.cors_origins,
             public_url=settings.public_url,
         ),

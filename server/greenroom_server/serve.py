@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -53,6 +54,7 @@ def app_from_environment() -> ASGIApp:
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the process's exit code."""
     os.environ["GREENROOM_DATABASE_URL"] = settings.database_url or ""
+    _allow_many_files()
     listener = _listen(settings)
     config = uvicorn.Config(
         f"{__name__}:app_from_environment",
@@ -71,6 +73,12 @@ def serve(settings: Settings) -> int:
         os.environ[MULTIPROCESS_DIR] = folder
         _AnnouncingWorkers(config, [listener], announcement).run()
     return 0
+
+
+def _allow_many_files() -> None:
+    """Every stream is an open file, and the soft limit is often 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _calm_garbage_collection() -> None:

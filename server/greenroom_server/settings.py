@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     )
     stream_cap: int = Field(default=10_000, ge=1, description="open streams of one process at most")
     stream_cap_per_token: int = Field(default=5_000, ge=1, description="open streams of one token at most")
+    stream_admissions_per_s: int = Field(
+        default=500, ge=1, le=100_000, description="new streams that one process takes in any second at most"
+    )
     exposure_retention_days: int = Field(
         default=30, ge=1, le=400, description="days for which exposures, counts and outcomes are kept"
     )

@@ -1,6 +1,6 @@
 """`make bench`: measures, as ratios to floors in the same run, and prints. It judges nothing by the clock.
 
-    python -m tests.bench [engine|policy|decisions|sdk|peers|http|ingest|figures|servers ...] [--rounds N] [--case TEXT]
+    python -m tests.bench [PART ...] [--rounds N] [--case TEXT]
 
 Without names: all but `servers`, in about ten minutes. `peers` installs the other SDKs when it runs first.
 `servers` compares uvicorn and granian.
@@ -19,8 +19,9 @@ from tests.bench.ingest import contest as ingest
 from tests.bench.peers import contest as peers
 from tests.bench.policy import bench_policy
 from tests.bench.sdk import bench_client
+from tests.bench.streams import contest as streams
 
-PARTS = ("engine", "policy", "decisions", "sdk", "peers", "http", "ingest", "figures", "servers")
+PARTS = ("engine", "policy", "decisions", "sdk", "peers", "http", "streams", "ingest", "figures", "servers")
 _INGEST_ROUNDS = 5
 BY_DEFAULT = PARTS[:-1]
 
@@ -43,6 +44,7 @@ def main() -> None:
         "sdk": bench_client.main,
         "peers": lambda: print(peers.report(only=wanted.case)),
         "http": lambda: print(contest.report(contest.run(wanted.rounds, only=wanted.case))),
+        "streams": lambda: print(streams.report()),
         "ingest": lambda: print(ingest.report(_INGEST_ROUNDS)),
         "figures": lambda: print(figures.report()),
         "servers": lambda: print(servers.report(wanted.rounds)),

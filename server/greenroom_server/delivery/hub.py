@@ -6,7 +6,7 @@ is newest; whoever does not take anything for too long is cut.
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic
@@ -223,20 +223,19 @@ class Hub:
 
 
 class _Admissions:
-    """A reconnect storm is let in at a bounded rate, which leaves time for everything else."""
+    """A reconnect storm is let in at a bounded rate, which leaves time for everything else.
+
+    INVARIANT: no stretch of one second, wherever it begins, has more than `per_s` of them.
+    """
 
     def __init__(self, per_s: int) -> None:
-        self._per_s = per_s
-        self._left = float(per_s)
-        self._at = monotonic()
+        self._latest: deque[float] = deque(maxlen=per_s)
 
     def take(self) -> bool:
-        now = monotonic()
-        self._left = min(float(self._per_s), self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
+        now, latest = monotonic(), self._latest
+        if len(latest) == latest.maxlen and now - latest[0] < 1.0:
             return False
-        self._left -= 1
+        latest.append(now)
         return True
 
 

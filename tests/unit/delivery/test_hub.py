@@ -251,13 +251,19 @@ async def test_streams_past_the_cap_of_a_credential_are_refused() -> None:
     await hall.open(other)
 
 
-async def test_storm_of_streams_is_admitted_slowly() -> None:
-    """A second's worth at once, and then at the rate."""
+async def test_storm_of_streams_is_admitted_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second's worth at once, and no other before the first of them is a second old."""
+    now = 1_000.0
+    monkeypatch.setattr("greenroom_server.delivery.hub.monotonic", lambda: now)
     hall = Hall(admissions_per_s=50)
 
     admitted = sum(was_admitted(hall) for _ in range(200))
+    now += 0.999
+    late = sum(was_admitted(hall) for _ in range(200))
+    now += 0.001
+    later = sum(was_admitted(hall) for _ in range(200))
 
-    assert 50 <= admitted <= 60
+    assert (admitted, late, later) == (50, 0, 50)
 
 
 def was_admitted(hall: Hall) -> bool:
