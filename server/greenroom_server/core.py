@@ -32,6 +32,9 @@ from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.sealing import Sealer
 from greenroom_server.webhooks.sender import Pace, Webhooks
 
+# A server that starts waits so long for its first look at the store, should it have copies on disk.
+_CONFIRMED_WITHIN_S: Final = 2.0
+
 log = structlog.get_logger(__name__)
 
 VERSION: Final = version("greenroom-server")
@@ -96,6 +99,9 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     feed = _feed_of(settings, database, directory, delivery, opened.copies)
     await feed.start()
     stack.push_async_callback(feed.stop)
+    if restored and not opened.is_from_disk:
+        # A copy on disk may be older than what was served before a crash: nobody should see a revision come back.
+        await feed.wait_for_first_tick(_CONFIRMED_WITHIN_S)
     log.info("started", version=VERSION, environments_from_disk=restored, is_from_disk=opened.is_from_disk)
     return Core(
         settings=settings,

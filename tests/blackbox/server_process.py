@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -185,6 +186,13 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without any setting of the server's but these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GREENROOM_", "OTEL_"))}
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def free_port() -> int:
+    """A port that nobody listens on, for a server that must be found again where it was."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], bool], within_s: float = 10.0, what: str = "it") -> float:

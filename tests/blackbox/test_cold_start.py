@@ -56,6 +56,21 @@ def test_it_serves_from_disk(venue: Venue, postgres: OwnPostgres, trouble: str) 
         until(lambda: app.value(FLAG) is False, within_s=5, what="the change")
 
 
+def test_a_copy_of_yesterday_is_not_served(venue: Venue, data_dir: Path) -> None:
+    """With the database up, what a killed server had not copied yet is there from the first answer on."""
+    server, copies = venue.server, {path: path.read_bytes() for path in snapshots(data_dir)}
+    server.start()
+    venue.switch(on=False)
+    for _ in range(3):
+        server.kill()
+        for path, copy in copies.items():
+            path.write_bytes(copy)
+        server.start()
+
+        with venue.application() as app:
+            assert app.value(FLAG) is False
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database, announce
+from greenroom_server.errors import Unavailable
 
 NEVER_S = 3600.0
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -233,3 +234,24 @@ async def test_a_restarted_server_is_survived(own_server: EmbeddedPostgres, even
         await count(database)
         await eventually(lambda: reader.seen == 1)
     await database.dispose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("raises", [False, True])
+async def test_the_first_tick_can_be_waited_for(database: Database, raises: bool) -> None:
+    """Until it ended, well or badly; and no longer than wanted."""
+    may_end = asyncio.Event()
+
+    async def tick() -> None:
+        await may_end.wait()
+        if raises:
+            raise Unavailable
+
+    async with running(database, tick, NEVER_S) as feed:
+        begun = time.monotonic()
+        await feed.wait_for_first_tick(0.05)
+        assert time.monotonic() - begun >= 0.05
+        waiting = asyncio.create_task(feed.wait_for_first_tick(NEVER_S))
+        may_end.set()
+        await waiting
+        assert feed.is_healthy is not raises

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 from asyncpg.exceptions import InterfaceError, PostgresError
@@ -35,6 +36,7 @@ class ChangeFeed:
         self._on_tick = on_tick
         self._interval_s = interval_s
         self._hint = asyncio.Event()
+        self._has_looked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failures = 0
         self.last_success: float | None = None
@@ -60,6 +62,12 @@ class ChangeFeed:
             asyncio.create_task(self._listen_for_ever(), name="change-feed-hints"),
         ]
 
+    async def wait_for_first_tick(self, within_s: float) -> None:
+        """Returns once the first tick ended, well or badly, or after this time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._has_looked.wait()
+
     async def stop(self) -> None:
         """End; a tick that is under way is cancelled."""
         tasks, self._tasks = self._tasks, []
@@ -76,6 +84,7 @@ class ChangeFeed:
             self._hint.clear()  # before the tick: what comes during it is for the next one
             begun = time.monotonic()
             await self._tick()
+            self._has_looked.set()
             # Of a burst of changes the first is seen at once and the others together: writers need the time.
             await asyncio.sleep(min(_LONGEST_REST_S, (time.monotonic() - begun) * _REST_PER_WORK))
             pause_s = min(self._interval_s * 2**self._failures, max(self._interval_s, _LONGEST_PAUSE_S))
