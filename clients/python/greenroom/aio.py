@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from greenroom.cache import MIN_INTERVAL_S
-from greenroom.errors import ConfigurationError, SourceError
+from greenroom.errors import ConfigurationError, NotConnected, SourceError
 from greenroom.http_aio import AsyncHttpSource
 from greenroom.http_routes import Route
 from greenroom.options import Options, address
@@ -180,7 +180,7 @@ class _Run:
                 case Read(timeout_s):
                     await self._read(min(timeout_s, self._client._due_in_s(monotonic())))
         except SourceError as error:
-            updates.failed(str(error), monotonic())
+            updates.failed(str(error), monotonic(), is_connected=not isinstance(error, NotConnected))
 
     async def _read(self, timeout_s: float) -> None:
         assert self._stream is not None  # noqa: S101 (`Read` comes only after `Open`)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from greenroom.cache import MIN_INTERVAL_S
-from greenroom.errors import ConfigurationError, SourceError
+from greenroom.errors import ConfigurationError, NotConnected, SourceError
 from greenroom.http_routes import Route
 from greenroom.http_source import HttpSource
 from greenroom.options import Options, address
@@ -177,7 +177,7 @@ class _Run:
                     self._read(min(timeout_s, self._client._due_in_s(monotonic())))
         except SourceError as error:
             if not self._end.is_set():
-                updates.failed(str(error), monotonic())
+                updates.failed(str(error), monotonic(), is_connected=not isinstance(error, NotConnected))
 
     def _read(self, timeout_s: float) -> None:
         assert self._stream is not None  # noqa: S101 (`Read` comes only after `Open`)

@@ -5,6 +5,7 @@ GreenroomError
 ├── Unusable (ValueError)             bytes are no snapshot or change that can be used; what was good stays
 ├── OverridesRefused (ValueError)     local overrides are malformed, forged or of another environment
 └── SourceError                       a request got no answer at all
+    └── NotConnected                  there was not even a connection
 """
 
 
@@ -29,3 +30,7 @@ class OverridesRefused(GreenroomError, ValueError):
 
 class SourceError(GreenroomError):
     """there was no answer"""
+
+
+class NotConnected(SourceError):
+    """there was no connection"""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from greenroom.errors import SourceError
+from greenroom.errors import NotConnected, SourceError
 from greenroom.exchange import Exchange
 from greenroom.http_routes import CHUNK_BYTES, Route, cause_of, check_tunnel
 from greenroom.steps import Answer
@@ -53,7 +53,7 @@ class AsyncHttpSource:
                     await writer.start_tls(route.tls, server_hostname=route.server.host)
         except (OSError, UnicodeError) as error:
             _abort(writer)
-            raise SourceError(f"no connection to {route.first.address}: {cause_of(error)}") from error
+            raise NotConnected(f"no connection to {route.first.address}: {cause_of(error)}") from error
         except BaseException:
             _abort(writer)
             raise

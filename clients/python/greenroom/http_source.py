@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from greenroom.errors import SourceError
+from greenroom.errors import NotConnected, SourceError
 from greenroom.exchange import Exchange
 from greenroom.http_routes import CHUNK_BYTES, Route, cause_of, check_tunnel
 from greenroom.steps import Answer
@@ -68,7 +68,7 @@ class HttpSource:
         try:
             connection = socket.create_connection((route.first.host, route.first.port), _left(deadline))
         except (OSError, UnicodeError) as error:
-            raise SourceError(f"no connection to {route.first.address}: {cause_of(error)}") from error
+            raise NotConnected(f"no connection to {route.first.address}: {cause_of(error)}") from error
         self._socket = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -81,7 +81,7 @@ class HttpSource:
                 connection = self._socket = route.tls.wrap_socket(connection, server_hostname=route.server.host)
         except OSError as error:
             _shut(connection)
-            raise SourceError(f"no connection to {route.server.address}: {cause_of(error)}") from error
+            raise NotConnected(f"no connection to {route.server.address}: {cause_of(error)}") from error
         except BaseException:
             _shut(connection)
             raise

@@ -22,6 +22,8 @@ SILENT_S: Final = 45.0
 """Three heartbeats: a stream without a byte for longer is dead."""
 
 SLOW_STATUSES: Final = frozenset((401, 403, 404))
+LATER_STATUSES: Final = frozenset((429, 503))
+"""With `Retry-After`: the server is full just now, or takes in a storm at its own pace."""
 
 _MAX_EXPONENT: Final = 16
 

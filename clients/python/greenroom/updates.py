@@ -52,7 +52,7 @@ class Updates:
         self._stream_due = 0.0 if is_streaming else float("inf")
         self._stream_failures = 0
         self._is_opening = False  # the last step was `Open`
-        self._is_down = False  # the last fetch got nothing good
+        self._is_down = False  # the last fetch got nothing good, or nobody was there
         self._parser: EventParser | None = None
         self._opened_at = self._heard_at = 0.0
 
@@ -131,11 +131,15 @@ class Updates:
         if self._is_polling:
             self._due = min(now + self._pace.until_poll(self._poll_interval_s), max(now, self._stream_due))
 
-    def failed(self, cause: str, now: float) -> None:
-        """A fetch or an attempt to open the stream got no answer, or the open stream broke."""
+    def failed(self, cause: str, now: float, *, is_connected: bool = True) -> None:
+        """A fetch or an attempt to open the stream got no answer, or the open stream broke.
+
+        Without a connection it is not streams that fail.
+        """
         if self._parser is not None:
             self._lose_stream(now, cause)
         elif self._is_opening:
+            self._is_down = self._is_down or not is_connected
             self._fail_stream(now, cause)
         else:
             self._fail_fetch(now, cause)
@@ -207,7 +211,10 @@ class Updates:
             self._tell_failure(answer, cause)
         if answer.status in pace.SLOW_STATUSES:
             self._stream_failures = pace.STREAM_FAILURES  # streams are not for us: see whether fetches are
-        self._count_stream_failure(now)
+        if answer.status in pace.LATER_STATUSES and answer.retry_after_s:
+            self._must_fetch = True  # streams are well, there was no room: until there is, each attempt brings the news
+        else:
+            self._count_stream_failure(now)
         self._due = now + self._delay(now, answer)
 
     def _fail_fetch(self, now: float, cause: str, answer: Answer = NO_ANSWER) -> None:

@@ -76,8 +76,8 @@ class Rig:
         self.updates.received(data, self.now)
         self.news += self.updates.take_news()
 
-    def fail(self, cause: str = "connection refused") -> None:
-        self.updates.failed(cause, self.now)
+    def fail(self, cause: str = "connection refused", *, is_connected: bool = True) -> None:
+        self.updates.failed(cause, self.now, is_connected=is_connected)
         self.news += self.updates.take_news()
 
     def fail_attempt(self, status: int = 0, retry_after_s: float = 0.0) -> float:

@@ -222,6 +222,36 @@ def test_after_an_outage_the_stream_comes_back_with_the_first_poll() -> None:
     assert rig.attempt() == Open("e1.1")
 
 
+def test_a_restart_that_only_the_stream_felt_does_not_lead_to_polling() -> None:
+    """The server was not there for three attempts to open the stream, and is there for the fetch that follows."""
+    rig = streaming(chance=0.5)
+    rig.receive(b"")
+    for _ in range(2):
+        assert isinstance(rig.attempt(), Open)
+        rig.fail(is_connected=False)
+    assert isinstance(rig.attempt(), Fetch)
+    rig.answer(304)
+
+    assert rig.attempt() == Open("e1.1")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_full_server_is_asked_for_a_stream_and_for_news_each_time(status: int) -> None:
+    """For as long as it says `Retry-After`: streams are well, and nothing is missed meanwhile."""
+    rig = streaming(chance=1.0)
+    rig.receive(b"")
+    waits = []
+    for _ in range(8):
+        if isinstance(rig.attempt(), Fetch):
+            rig.answer(304)
+        assert isinstance(rig.attempt(), Open)
+        rig.open(status, retry_after_s=7.0)
+        waits.append(rig.wait())
+        assert rig.step() == Fetch('"e1.1"')
+
+    assert waits == [7, 7, 8, 16, 30, 30, 30, 30]
+
+
 def test_a_goodbye_is_kept() -> None:
     """The stream is closed, the delay is waited for, and nothing is stale."""
     rig = streaming(chance=0.0)
