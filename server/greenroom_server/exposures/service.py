@@ -1,6 +1,7 @@
 """Exposures as one piece: what the composition root makes, starts, looks after and closes."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -26,6 +27,7 @@ from greenroom_server.web.times import moment_of
 
 _SEEN_AGAIN_S: Final = 60.0
 _REMEMBERED: Final = 20_000
+_ROWS_A_STEP: Final = 250
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +86,8 @@ class Exposures:
         visible = await self._visible_flags(environment_id) if is_client else None
         now = self._clock.now()
         report = Report(environment_id, size)
-        _fill(report, batch, Window.around(now, self._retention_days), visible)
+        for _ in _fill(report, batch, Window.around(now, self._retention_days), visible):
+            await asyncio.sleep(0)  # evaluation has its turn
         state = None if is_client else self._news_of(environment_id, batch, now)
         report.instance = state
         sent = len(batch.counts) + len(batch.exposures) + len(batch.events)
@@ -122,8 +125,11 @@ class Exposures:
         self._seen[state[:2]] = (state[2:-1], monotonic())
 
 
-def _fill(report: Report, batch: ReportIn, window: Window, visible: frozenset[str] | None) -> None:
-    """The rows of the batch that belong into the store: of days within the window and of flags within sight."""
+def _fill(report: Report, batch: ReportIn, window: Window, visible: frozenset[str] | None) -> Iterator[None]:
+    """The rows of the batch that belong into the store: of days within the window and of flags within sight.
+
+    In steps, of which none takes longer than a millisecond.
+    """
     environment_id, days = report.environment_id, report.days
     for index, one in enumerate(batch.exposures):
         day = day_of_id(one.id)
@@ -131,12 +137,16 @@ def _fill(report: Report, batch: ReportIn, window: Window, visible: frozenset[st
         if window.holds(day) and (visible is None or one.flag in visible):
             days.add(day)
             report.exposures.append((one.id, environment_id, one.flag, one.variant, one.targeting_key, at))
+        if index % _ROWS_A_STEP == _ROWS_A_STEP - 1:
+            yield
     for index, event in enumerate(batch.events):
         day = day_of_id(event.id)
         at = _moment(event.at, f"/events/{index}/at")
         if window.holds(day):
             days.add(day)
             report.outcomes.append((event.id, environment_id, event.name, event.value, event.targeting_key, at))
+        if index % _ROWS_A_STEP == _ROWS_A_STEP - 1:
+            yield
     for index, count in enumerate(batch.counts):
         minute = _moment(count.minute, f"/counts/{index}/minute").replace(second=0, microsecond=0)
         both = {day_of_id(count.id), day_of(minute)}
@@ -144,6 +154,8 @@ def _fill(report: Report, batch: ReportIn, window: Window, visible: frozenset[st
             days |= both
             variant = count.variant or ""
             report.counts.append((count.id, environment_id, count.flag, variant, count.reason, minute, count.count))
+        if index % _ROWS_A_STEP == _ROWS_A_STEP - 1:
+            yield
 
 
 def _moment(text: str, pointer: str) -> datetime:

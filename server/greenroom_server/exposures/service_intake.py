@@ -14,6 +14,7 @@ from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.partitions import TABLES, Window, day_of_name, name_of, statements_to_make
 
 _PARTITIONS_LOCK: Final = 0x6578706F73757265  # "exposure"
+_ROWS_A_COPY: Final = 1_000
 Row = tuple[Any, ...]
 Connection = Any  # an asyncpg connection; its types say nothing
 
@@ -110,8 +111,10 @@ async def _store(connection: Connection, reports: Sequence[Report], put: Any) ->
 
 
 async def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    if rows:
-        await connection.copy_records_to_table(table, records=rows, columns=columns)
+    # One COPY of all rows would encode them without a turn for anybody else.
+    for start in range(0, len(rows), _ROWS_A_COPY):
+        part = rows[start : start + _ROWS_A_COPY]
+        await connection.copy_records_to_table(table, records=part, columns=columns)
 
 
 async def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.api.exposures.batches import INSTANCE, PACKED, PATH, batch, count, exposure, packed
+from tests.api.exposures.batches import INSTANCE, PACKED, PATH, batch, count, event, exposure, packed
 from tests.api.exposures.conftest import Application, stored
 
 from greenroom_server.exposures.reading import MAX_RATIO, MAX_UNPACKED_BYTES, MAX_WIRE_BYTES
@@ -95,6 +95,35 @@ async def test_a_wrong_row_is_named(application: Application, wrong: dict[str, A
     status, problem = await sent(application, orjson.dumps(batch(exposures=[wrong, good])))
     assert (status, problem["errors"][0]["pointer"]) == (400, pointer)
     assert await stored(application.url, "exposure", [good["id"]]) == []
+
+
+@pytest.mark.parametrize("index", [0, 249, 250, 999, 1000])
+async def test_a_wrong_row_among_many_is_named_and_nothing_is_stored(application: Application, index: int) -> None:
+    """Though rows are checked a few hundred at a time; all that is wrong is named, of every list."""
+    rows = [exposure(f"user-{number}", flag="many-wrong") for number in range(1001)]
+    rows[index]["variant"] = ""
+    counts = [count(1), {**count(1), "count": 0}]
+
+    status, problem = await sent(application, packed(batch(exposures=rows, counts=counts)), is_packed=True)
+
+    assert status == 400
+    assert [error["pointer"] for error in problem["errors"]] == ["/counts/1/count", f"/exposures/{index}/variant"]
+    assert await stored(application.url, "exposure", [row["id"] for row in rows]) == []
+
+
+async def test_many_rows_of_every_kind_are_stored(application: Application) -> None:
+    """In their order, whatever the size of a step."""
+    exposures = [exposure(f"user-{number}", flag="many-rows") for number in range(1001)]
+    counts = [count(1, flag="many-rows") for _ in range(251)]
+    events = [event("many-rows", f"user-{number}") for number in range(500)]
+
+    status, receipt = await sent(
+        application, packed(batch(exposures=exposures, counts=counts, events=events)), is_packed=True
+    )
+
+    assert (status, receipt) == (202, {"accepted": 1752, "ignored": 0})
+    assert len(await stored(application.url, "exposure", [row["id"] for row in exposures])) == 1001
+    assert len(await stored(application.url, "outcome", [row["id"] for row in events])) == 500
 
 
 @pytest.mark.parametrize(
