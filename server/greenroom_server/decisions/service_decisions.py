@@ -21,7 +21,7 @@ from greenroom_server.decisions.tables import DecisionRow, PolicyVersionRow
 from greenroom_server.decisions.wire import DecisionIn, DecisionSummary, ReplayOut, SimulationIn
 from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Outcome, Work
-from greenroom_server.policy.canonical import canonical_bytes, decision_bytes, write_decision, write_inputs
+from greenroom_server.policy.canonical import decision_bytes, write_decision
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decide import decide
 from greenroom_server.policy.decision import Decision
@@ -40,14 +40,13 @@ MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision that was made and is not kept yet, with all that it was made from."""
+    """A decision that was made and is not kept yet."""
 
     place: Place
     version_id: UUID | None
     request: Request
     marks: Marks
     decision: Decision
-    inputs: bytes
 
 
 async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelf: PolicyShelf) -> Made:
@@ -62,14 +61,8 @@ async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelf:
     marks = (await marks_of(work.session, {watched}))[watched]
     snapshot = await _snapshot_of(work, place, request)
     policy, now = None if row is None else shelf.policy_of(row), instant_of(work.now)
-    return Made(
-        place,
-        None if row is None else row.id,
-        request,
-        marks,
-        decide(snapshot, request, policy, now),
-        canonical_bytes(write_inputs(snapshot, request, policy, now)),
-    )
+    decision = decide(snapshot, request, policy, now)
+    return Made(place, None if row is None else row.id, request, marks, decision)
 
 
 async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
@@ -89,7 +82,7 @@ async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
         revision=made.marks.revision,
         policy_version_id=made.version_id,
         inputs_digest=decision.inputs_digest,
-        inputs=_PACK.compress(made.inputs),
+        inputs=_PACK.compress(decision.inputs),
         body=decision_bytes(decision),
         decided_at=work.now,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from greenroom_server.policy.canonical import inputs_digest
+from greenroom_server.policy.canonical import inputs_bytes, inputs_digest
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decision import Decision, Verdict
 from greenroom_server.policy.facts import Instant, Request, Snapshot
@@ -37,6 +37,7 @@ def foreseen(question: Question, outlook: Outlook, standing: Standing, **more: A
 
 
 def _decision(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, **found: Any) -> Decision:
+    inputs = inputs_bytes(snapshot, request, policy, now)
     return Decision(
         action=request.action,
         service=request.service,
@@ -48,7 +49,8 @@ def _decision(snapshot: Snapshot, request: Request, policy: Policy | None, now: 
         tzdata="" if policy is None else policy.tzdata,
         seq=snapshot.seq,
         now=now,
-        inputs_digest=inputs_digest(snapshot, request, policy, now),
+        inputs_digest=inputs_digest(inputs),
+        inputs=inputs,
         digest=request.digest,
         slot=request.slot,
         flag=request.flag,

@@ -29,13 +29,17 @@ def write_inputs(snapshot: Snapshot, request: Request, policy: Policy | None, no
     return {"snapshot": write_snapshot(snapshot), "request": write_request(request), "policy": named, "now": now}
 
 
-def inputs_digest(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> str:
-    """Empty where the inputs cannot be written down."""
+def inputs_bytes(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> bytes:
+    """The inputs as they are stored and named; empty where they cannot be written down."""
     try:
-        inputs = canonical_bytes(write_inputs(snapshot, request, policy, now))
+        return canonical_bytes(write_inputs(snapshot, request, policy, now))
     except Exception:
-        return ""
-    return "sha256:" + hashlib.sha256(inputs).hexdigest()
+        return b""
+
+
+def inputs_digest(inputs: bytes) -> str:
+    """Empty where the inputs cannot be written down."""
+    return f"sha256:{hashlib.sha256(inputs).hexdigest()}" if inputs else ""
 
 
 def decision_bytes(decision: Decision) -> bytes:

@@ -50,7 +50,11 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. `retry_at`, `expires_at` and the order of `rules` are as docs/release-policy.md defines them."""
+    """The answer. `retry_at`, `expires_at` and the order of `rules` are as docs/release-policy.md defines them.
+
+    `inputs` are the canonical bytes of all that it was made from, and `inputs_digest` names them; neither says anything
+    where they cannot be written down.
+    """
 
     verdict: Verdict
     action: Action
@@ -75,3 +79,4 @@ class Decision:
     next: tuple[Mapping[str, Any], ...] = ()
     obligations: tuple[Mapping[str, Any], ...] = ()
     break_glass: str | None = None
+    inputs: bytes = field(default=b"", repr=False)

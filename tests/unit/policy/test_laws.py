@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.policy import worlds
 from tests.unit.policy.situations import DAY, NOW, at, decided, facts
 
-from greenroom_server.policy.canonical import decision_bytes, inputs_digest, write_decision, write_inputs
+from greenroom_server.policy.canonical import decision_bytes, inputs_bytes, inputs_digest, write_decision, write_inputs
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decision import Decision
 from greenroom_server.policy.facts import Approval, Evidence, Instant, Parity, Scope, Veto
@@ -116,8 +116,8 @@ def test_inputs_are_canonical(situation: Situation, policy: Policy) -> None:
     parts = (situation.snapshot, situation.request, policy)
     expected = hashlib.sha256(rfc8785.dumps(write_inputs(*parts, NOW))).hexdigest()
 
-    assert inputs_digest(*parts, NOW) == f"sha256:{expected}"
-    assert inputs_digest(*parts, NOW + 1) != f"sha256:{expected}"
+    assert inputs_digest(inputs_bytes(*parts, NOW)) == f"sha256:{expected}"
+    assert inputs_digest(inputs_bytes(*parts, NOW + 1)) != f"sha256:{expected}"
 
 
 def compare(before: Decision, after: Decision) -> int:
