@@ -8,13 +8,8 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field
 
 from greenroom_server.releases.formats.bounded_json import Foreign, Many, parsed, strict_json
@@ -22,7 +17,9 @@ from greenroom_server.releases.formats.limits import DEFAULT, Limits
 from greenroom_server.releases.formats.refusals import BadSignature, Oversized, Unreadable
 from greenroom_server.releases.formats.values import shown
 
-_HASHES: Final = {"secp256r1": SHA256, "secp384r1": SHA384}
+if TYPE_CHECKING:
+    from greenroom_server.releases.formats.public_keys import PublicKey
+
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -31,7 +28,7 @@ class PinnedKey:
     """A producer's public key, and the name under which a signature by it is recorded. Made by `pinned_key`."""
 
     name: str
-    key: Ed25519PublicKey | ec.EllipticCurvePublicKey
+    key: "PublicKey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +55,13 @@ def pinned_key(name: str, pem: str) -> PinnedKey:
 
     Call it when a key is pinned, so that a wrong one is refused then, and again for each use.
     """
+    # 7 MiB of memory, which servers without signed evidence go without.
+    from greenroom_server.releases.formats.public_keys import Unusable, public_key
+
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise BadSignature(f"the key `{shown(name)}` is no public key in PEM", field="key") from None
-    if isinstance(key, Ed25519PublicKey):
-        return PinnedKey(name, key)
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _HASHES:
-        return PinnedKey(name, key)
-    raise BadSignature(f"the key `{shown(name)}` is neither Ed25519 nor ECDSA on P-256 or P-384", field="key")
+        return PinnedKey(name, public_key(pem))
+    except Unusable as why:
+        raise BadSignature(f"the key `{shown(name)}` is {why}", field="key") from None
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -101,40 +96,10 @@ def verify(
 
 
 def _signer_of(signed: bytes, signatures: Sequence[bytes], keys: Sequence[PinnedKey]) -> PinnedKey | None:
-    holding = (pinned for pinned in keys for signature in signatures if _holds(pinned, signature, signed))
+    from greenroom_server.releases.formats.public_keys import holds  # loaded since the first key was made
+
+    holding = (pinned for pinned in keys for signature in signatures if holds(pinned.key, signature, signed))
     return next(holding, None)
-
-
-def _holds(pinned: PinnedKey, signature: bytes, signed: bytes) -> bool:
-    key = pinned.key
-    if isinstance(key, Ed25519PublicKey):
-        return _verifies_ed25519(key, signature, signed)
-    return any(_verifies_ecdsa(key, der, signed) for der in _as_der(signature, key))
-
-
-def _verifies_ed25519(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(signature, signed)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _verifies_ecdsa(key: ec.EllipticCurvePublicKey, der: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(der, signed, ec.ECDSA(_HASHES[key.curve.name]()))
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _as_der(signature: bytes, key: ec.EllipticCurvePublicKey) -> list[bytes]:
-    """An ECDSA signature is written as DER, or raw as r and s of the curve's size; a raw one has that very length."""
-    half = (key.curve.key_size + 7) // 8
-    if len(signature) != 2 * half:
-        return [signature]
-    r, s = int.from_bytes(signature[:half]), int.from_bytes(signature[half:])
-    return [utils.encode_dss_signature(r, s), signature]
 
 
 def _decoded(text: str, field: str) -> bytes:
