@@ -12,7 +12,7 @@ from greenroom_server.decisions.trials import check
 from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
 from greenroom_server.decisions.wire import ActivationIn, DecisionIn, SimulationIn
 from greenroom_server.errors import FieldError, Invalid, NotFound
-from greenroom_server.flags.answers import answer, shown, work_of
+from greenroom_server.flags.answers import answer, answer_if_new, shown, work_of
 from greenroom_server.flags.work import plain
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.initial import render_template
@@ -63,7 +63,7 @@ async def create_policy(call: Call) -> Reply:
     outcome = await policies.create_policy(work_of(call), project, authored)
     made = outcome.result
     path = policies.policy_path(project, made.name, made.version)
-    return answer(call, outcome, created_at=path if outcome.changes else None)
+    return answer_if_new(call, outcome, path)
 
 
 async def check_policy(call: Call) -> Reply:

@@ -30,6 +30,11 @@ def answer(call: Call, outcome: Outcome[Any], *, created_at: str | None = None) 
     return Reply(body=body, etag=etag)
 
 
+def answer_if_new(call: Call, outcome: Outcome[Any], path: str) -> Reply:
+    """201 for what is new, and 200 for what was there already."""
+    return answer(call, outcome, created_at=path if outcome.changes else None)
+
+
 def shown(result: Any, *, etag_covers_body: bool = True) -> Reply:
     """The answer to a read; `etag_covers_body` as in `Reply`."""
     return Reply(body=plain(result), etag=etag_of(result.version), etag_covers_body=etag_covers_body)

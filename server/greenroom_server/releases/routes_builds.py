@@ -1,9 +1,7 @@
 """Routes of builds and deployments."""
 
-from typing import Any
-
-from greenroom_server.flags.answers import answer, work_of
-from greenroom_server.flags.work import Outcome, plain
+from greenroom_server.flags.answers import answer, answer_if_new, work_of
+from greenroom_server.flags.work import plain
 from greenroom_server.releases import service_builds as builds
 from greenroom_server.releases import service_deployments as deployments
 from greenroom_server.releases.reading import by_seq
@@ -18,14 +16,14 @@ from greenroom_server.web.route import MIB, Route
 async def register_build(call: Call) -> Reply:
     project, service, wanted = call.params["project"], call.params["service"], call.parse(BuildIn)
     outcome = await builds.register_build(work_of(call), project, service, wanted)
-    return _new(call, outcome, f"{service_path(project, service)}/builds/{wanted.digests[0]}")
+    return answer_if_new(call, outcome, f"{service_path(project, service)}/builds/{wanted.digests[0]}")
 
 
 async def declare_digest(call: Call) -> Reply:
     params, wanted = call.params, call.parse(DigestIn)
     project, service = params["project"], params["service"]
     outcome = await builds.declare_digest(work_of(call), project, service, params["digest"], wanted)
-    return _new(call, outcome, f"{service_path(project, service)}/builds/{wanted.digest}")
+    return answer_if_new(call, outcome, f"{service_path(project, service)}/builds/{wanted.digest}")
 
 
 async def list_registered_builds(call: Call) -> Reply:
@@ -50,7 +48,7 @@ async def read_registered_build(call: Call) -> Reply:
 async def start_deployment(call: Call) -> Reply:
     project, wanted = call.params["project"], call.parse(DeploymentIn)
     outcome = await deployments.start_deployment(work_of(call), project, call.params["service"], wanted)
-    return _new(call, outcome, deployments.deployment_path(project, outcome.result.id))
+    return answer_if_new(call, outcome, deployments.deployment_path(project, outcome.result.id))
 
 
 async def list_deployments(call: Call) -> Reply:
@@ -86,11 +84,6 @@ async def fail_deployment(call: Call) -> Reply:
 async def make_live(call: Call) -> Reply:
     params, wanted = call.params, call.parse(LiveIn)
     return answer(call, await deployments.make_live(work_of(call), params["project"], params["deployment"], wanted))
-
-
-def _new(call: Call, outcome: Outcome[Any], path: str) -> Reply:
-    """201 for what is new, and 200 for what was there already."""
-    return answer(call, outcome, created_at=path if outcome.changes else None)
 
 
 _PROJECT = "/api/v1/projects/{project}"
