@@ -47,7 +47,7 @@ class ChangeFeed:
     @property
     def is_healthy(self) -> bool:
         """Whether the last tick went well."""
-        return self.last_success is not None and self._failures == 0
+        return self.last_success is not None and not self.is_failing
 
     @property
     def is_failing(self) -> bool:

@@ -1,22 +1,16 @@
-"""The gate on this project's own build: the JUnit report of its real tests, and its artifact, by the real command."""
+"""The gate by the real command, a process for each question; test_pipeline.py takes this project's own build there."""
 
 import hashlib
 import json
-import subprocess
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.blackbox.authoring import Author
 from tests.blackbox.cli.conftest import Shop
 from tests.blackbox.cli.terminal import Terminal
-from tests.blackbox.decisions.test_crashes import POLICY
+from tests.blackbox.decisions.scene import POLICY
 
-ROOT = Path(__file__).resolve().parents[3]
-SUITE = "tests/unit/web/test_conditional.py"
-BROKEN = '<testsuite><testcase classname="a" name="b"><failure>no</failure></testcase></testsuite>'
+GREEN = '<testsuite><testcase classname="a" name="b"/></testsuite>'
+RED = '<testsuite><testcase classname="a" name="b"><failure>no</failure></testcase></testsuite>'
 GREENROOM = ("--service", "greenroom", "-e", "production")
 
 
@@ -34,51 +28,23 @@ def gate(shop: Shop, copy: str, terminal: Terminal) -> Terminal:
     return terminal.having(**where)
 
 
-def _own_build(tmp_path: Path) -> tuple[Path, bytes, str]:
-    """A wheel of the SDK, the JUnit report of some of the project's tests, and a digest."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
-        cwd=ROOT / "clients" / "python",
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    report = tmp_path / "junit.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", SUITE, f"--junitxml={report}"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
-    return wheel, report.read_bytes(), f"sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
-
-
-def _report(shop: Shop, gate_project: str, digest: str, report: bytes, run: str) -> Any:
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    about = {"kind": "test.unit", "suite": "unit", "digest": digest, "run": run, "finished_at": now}
-    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
-        reply = author.http.post(
-            f"/api/v1/projects/{gate_project}/evidence",
-            params=about,
-            content=report,
-            headers={"Content-Type": "application/xml"},
-        )
-    assert reply.is_success, reply.text
-    return reply.json()
-
-
-def test_the_gate_decides_on_this_projects_own_build(gate: Terminal, shop: Shop, copy: str, tmp_path: Path) -> None:
-    """No evidence is wait, a real green report allow, a later red one deny; and a dead address is no permission."""
-    wheel, report, digest = _own_build(tmp_path)
-    asked = ("gate", "check", *GREENROOM, "--artifact", str(wheel))
+def test_each_answer_has_its_exit_code(gate: Terminal, shop: Shop, copy: str) -> None:
+    """No evidence is wait, a green report allow, a later red one deny; and a dead address is no permission."""
+    artifact = gate.write("web.tar", "what was built")
+    about = ("--artifact", str(artifact))
+    asked = ("gate", "check", *GREENROOM, *about)
+    tested = (*about, "--kind", "test.unit", "--suite", "unit")
 
     unknown = gate.run(*asked)
+    build = {"digests": [f"sha256:{hashlib.sha256(artifact.read_bytes()).hexdigest()}"], "commit": "a" * 40}
     with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
-        build = {"digests": [digest], "commit": "a" * 40}
         author.send("POST", f"/api/v1/projects/{copy}/services/greenroom/builds", build)
     waits = gate.run(*asked)
-    _report(shop, copy, digest, report, "1")
-    summary, junit = tmp_path / "gate.md", tmp_path / "gate.xml"
+    gate.run("evidence", "add", str(gate.write("green.xml", GREEN)), *tested, "--run-id", "1").expect(0)
+    summary, junit = gate.folder / "gate.md", gate.folder / "gate.xml"
     allowed = gate.run(*asked, "--markdown", str(summary), "--junit", str(junit))
     as_json = gate.run(*asked, "--json")
-    _report(shop, copy, digest, BROKEN.encode(), "2")
+    gate.run("evidence", "add", str(gate.write("red.xml", RED)), *tested, "--run-id", "2").expect(0)
     denied = gate.run(*asked)
     away = gate.having(GREENROOM_URL="http://127.0.0.1:9").run(*asked)
 

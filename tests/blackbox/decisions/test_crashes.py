@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.blackbox.authoring import Author, Json
+from tests.blackbox.decisions.scene import POLICY
 from tests.blackbox.own_postgres import fetch
 from tests.blackbox.server_process import ServerProcess
 from tests.blackbox.venue import PROJECT, Venue, open_venue
@@ -21,18 +22,6 @@ DECISIONS = int(os.environ.get("GREENROOM_CRASH_DECISIONS", "200"))
 KILLS = 3
 PROJECT_PATH = f"/api/v1/projects/{PROJECT}"
 DIGEST = "sha256:" + "b" * 64
-POLICY = {
-    "schema": "release-policy/v1",
-    "name": "web",
-    "time_zone": "UTC",
-    "environments": {"production": {"order": 10, "tier": "production"}},
-    "suites": {"unit": {"kind": "test.unit"}},
-    "rules": [
-        {"id": "tested", "kind": "suites", "condition": "C1", "actions": ["deploy", "release"]},
-        {"id": "shown", "kind": "demo", "condition": "C2", "actions": ["release"]},
-        {"id": "clear", "kind": "obstacles", "condition": "C3", "actions": ["deploy", "release"]},
-    ],
-}
 ASKED = {"action": "deploy", "service": "web", "environment": "production", "digest": DIGEST}
 
 
