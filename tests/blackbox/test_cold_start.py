@@ -45,7 +45,7 @@ def test_it_serves_from_disk(venue: Venue, postgres: OwnPostgres, trouble: str) 
         assert time.monotonic() - begun < 12
         assert venue.readiness() == (200, "degraded")
         with venue.application() as app:
-            app.http.headers["Authorization"] = f"Bearer {venue.key[:-1]}x"
+            app.http.headers["Authorization"] = f"Bearer {venue.key[:-1]}"
             assert app.evaluate(FLAG).status_code == 401
         with venue.author(timeout_s=8) as author:
             assert author.http.get("/api/v1/projects").status_code == 503

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from greenroom.cli.app import make_app
 
 ENDED_WITHIN_S = 30.0
+CTRL_C = "\x03"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Terminal:
 
     def converse(self, *arguments: str, answers: Mapping[str, str | Callable[[], str]]) -> Ended:
         """Run where a person sits: each text that is printed and is a key of `answers` is answered once, with what is
-        given or comes out of a call.
+        given or comes out of a call. Ctrl-C is pressed again while nothing happens: pressed between a question and the
+        reading of its answer, it is noticed only at the next key.
         """
         mine, theirs = pty.openpty()
         process = subprocess.Popen(
@@ -101,11 +103,13 @@ class Terminal:
             preexec_fn=lambda: os.login_tty(0),  # so that Ctrl-C reaches the process
         )
         os.close(theirs)
-        written, waiting = "", dict(answers)
+        written, waiting, is_interrupted = "", dict(answers), False
         deadline = time.monotonic() + ENDED_WITHIN_S
         try:
             while time.monotonic() < deadline:
                 if not select.select([mine], [], [], 0.5)[0]:
+                    if is_interrupted:
+                        os.write(mine, CTRL_C.encode())
                     continue
                 try:
                     read = os.read(mine, 4096)
@@ -115,8 +119,10 @@ class Terminal:
                     break
                 written += read.decode()
                 for question in [one for one in waiting if one in written]:
-                    answer = waiting.pop(question)
-                    os.write(mine, (answer if isinstance(answer, str) else answer()).encode())
+                    given = waiting.pop(question)
+                    answer = given if isinstance(given, str) else given()
+                    is_interrupted = answer == CTRL_C
+                    os.write(mine, answer.encode())
             return Ended(arguments, process.wait(5), written.replace("\r\n", "\n"), "")
         finally:
             process.kill()
