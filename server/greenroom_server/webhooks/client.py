@@ -8,7 +8,7 @@ not used, connections are not kept, and the answer's body is thrown away.
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from greenroom_server.webhooks.schedule import Problem, Tried, retry_after_of, t
 # The addresses, as texts, that a name stands for; raises OSError.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+_JSON: Final = {"Content-Type": "application/json"}
 _MAX_BODY_READ: Final = 4096
 _BODY_READ_S: Final = 1.0
 _ADDRESSES_TRIED: Final = 2
@@ -66,17 +67,16 @@ class Client:
             network_backend=_CheckedBackend(self._egress, self._resolve),
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Tried:
+    async def post(self, url: str, headers: dict[str, str], body: bytes, now: datetime) -> Tried:
         """One try. Never raises but for cancellation: what goes wrong is the answer."""
         try:
             target = self._egress.target_of(url)
             sent = [
                 (b"Host", target.authority.encode()),
                 (b"User-Agent", self._user_agent.encode()),
-                (b"Content-Type", b"application/json"),
                 (b"Content-Length", str(len(body)).encode()),
                 (b"Connection", b"close"),
-                *((name.encode(), value.encode()) for name, value in headers.items()),
+                *((name.encode(), value.encode()) for name, value in (_JSON | headers).items()),
             ]
             place = httpcore.URL(
                 scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,12 +30,13 @@ class Happening:
     environment: str | None = None
     sequence: int | None = None
 
-    def body(self) -> str:
-        """The message as it is sent: `{type, timestamp, data}`."""
-        text = _body(self, self.data)
-        if len(text) > MAX_BODY_BYTES and self.sequence is not None:
-            text = _body(self, {**self.data, "changes": [], "changes_omitted": True})
-        return text.decode()
+    def body(self) -> bytes:
+        """The message as Standard Webhooks has it: `{type, timestamp, data}`."""
+        return write_json({"type": self.type, "timestamp": self.at, "data": self.data})
+
+    def without_changes(self) -> "Happening":
+        """The same, told shortly: whoever wants to know more reads the audit log."""
+        return replace(self, data={**self.data, "changes": [], "changes_omitted": True})
 
 
 def happening_of(event: AuditEventOut) -> Happening:
@@ -62,7 +63,3 @@ def _matches(pattern: str, type_: str) -> bool:
     if pattern == "*":
         return True
     return type_.startswith(pattern[:-1]) if pattern.endswith(".*") else type_ == pattern
-
-
-def _body(happening: Happening, data: Mapping[str, Any]) -> bytes:
-    return write_json({"type": happening.type, "timestamp": happening.at, "data": data})

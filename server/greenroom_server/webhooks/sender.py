@@ -16,6 +16,7 @@ from greenroom_server.clock import Clock
 from greenroom_server.database.engine import Database
 from greenroom_server.errors import GreenroomError
 from greenroom_server.webhooks import signing
+from greenroom_server.webhooks.cdevents import MEDIA_TYPE
 from greenroom_server.webhooks.client import Client
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.schedule import Tried
@@ -183,7 +184,10 @@ class Webhooks:
             live = [self.desk.sealer.open(sealed) for sealed in one.sealed]
         except Unreadable:
             return Tried(problem="secret")
-        return await self._client.post(one.url, signing.headers_of(live, str(one.id), now, body), body, now)
+        headers = signing.headers_of(live, str(one.id), now, body)
+        if one.format == "cdevents":
+            headers["Content-Type"] = MEDIA_TYPE
+        return await self._client.post(one.url, headers, body, now)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         del self._sending[task]

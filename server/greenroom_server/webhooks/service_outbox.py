@@ -18,8 +18,9 @@ from sqlmodel import col
 from greenroom_server.audit.service import ends_of, events_after
 from greenroom_server.database.direct import fetch_one
 from greenroom_server.flags.service_scope import get_project
+from greenroom_server.webhooks.cdevents import cloud_event
 from greenroom_server.webhooks.desk import Desk
-from greenroom_server.webhooks.events import OWN_DATA, Happening, happening_of, is_wanted
+from greenroom_server.webhooks.events import MAX_BODY_BYTES, OWN_DATA, Happening, happening_of, is_wanted
 from greenroom_server.webhooks.tables import DeliveryRow, WebhookRow
 
 # Of one destination. Past it the audit log itself is the queue, and `enqueue` gives up at once, visibly.
@@ -83,16 +84,28 @@ async def hand_out(session: AsyncSession, now: datetime) -> int:
 
 
 def new_delivery(webhook: WebhookRow, happening: Happening, now: datetime) -> DeliveryRow:
+    id_ = uuid4()
     return DeliveryRow(
-        id=uuid4(),
+        id=id_,
         webhook_id=webhook.id,
         sequence=happening.sequence,
         type=happening.type,
-        body=happening.body(),
+        format=webhook.format,
+        body=_body_of(happening, webhook.format, str(id_)),
         state="waiting",
         next_at=now,
         created_at=now,
     )
+
+
+def _body_of(happening: Happening, format_: str, message_id: str) -> str:
+    def written(one: Happening) -> bytes:
+        return cloud_event(one, message_id) if format_ == "cdevents" else one.body()
+
+    text = written(happening)
+    if len(text) > MAX_BODY_BYTES and happening.sequence is not None:
+        text = written(happening.without_changes())
+    return text.decode()
 
 
 async def _catch_up(session: AsyncSession, webhook_id: UUID, now: datetime) -> int:

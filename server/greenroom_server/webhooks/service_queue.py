@@ -50,6 +50,7 @@ class Claim:
     sealed: tuple[str, ...]
     body: str
     is_failing: bool
+    format: str = "standard"
 
 
 async def claim(session: AsyncSession, capacity: Capacity, now: datetime, lease: timedelta) -> list[Claim]:
@@ -138,7 +139,7 @@ async def _disable(session: AsyncSession, webhook: WebhookRow, because: str, now
 def _claim_of(row: Any, is_failing: bool, now: datetime) -> Claim:
     overlaps = row.previous_secret is not None and row.previous_secret_until > now
     sealed = (row.secret, row.previous_secret) if overlaps else (row.secret,)
-    return Claim(row.id, row.webhook_id, row.lease, row.attempts, row.url, sealed, row.body, is_failing)
+    return Claim(row.id, row.webhook_id, row.lease, row.attempts, row.url, sealed, row.body, is_failing, row.format)
 
 
 _CLAIM: Final = text("""
@@ -155,7 +156,8 @@ WITH due AS MATERIALIZED (
 )
 UPDATE webhook_delivery d SET lease = :lease, leased_until = :until
 FROM due, webhook w WHERE d.id = due.id AND w.id = d.webhook_id
-RETURNING d.id, d.webhook_id, d.lease, d.attempts, d.body, w.url, w.secret, w.previous_secret, w.previous_secret_until
+RETURNING d.id, d.webhook_id, d.lease, d.attempts, d.body, d.format, w.url, w.secret, w.previous_secret,
+    w.previous_secret_until
 """)
 _PRUNE: Final = text("""
 DELETE FROM webhook_delivery WHERE id IN (

@@ -13,6 +13,10 @@ def _text(*, nullable: bool = False) -> Any:
     return Column(Text, nullable=nullable)
 
 
+def _format() -> Any:
+    return Column(Text, nullable=False, server_default="standard")
+
+
 def _moment(*, nullable: bool = True) -> Any:
     return Column(DateTime(timezone=True), nullable=nullable)
 
@@ -33,6 +37,7 @@ class WebhookRow(SQLModel, table=True):
     key: str | None = Field(default=None, sa_column=_text(nullable=True))
     url: str = Field(sa_column=_text())
     description: str = Field(default="", sa_column=_text())
+    format: str = Field(default="standard", sa_column=_format())
     events: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     environments: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text)))
     enabled: bool = True
@@ -68,6 +73,7 @@ class DeliveryRow(SQLModel, table=True):
     sequence: int | None = Field(default=None, sa_column=Column(BigInteger))
     type: str = Field(sa_column=_text())
     body: str = Field(sa_column=_text())
+    format: str = Field(default="standard", sa_column=_format())
     state: str = Field(sa_column=_text())
     attempts: int = 0
     next_at: datetime = Field(sa_column=_moment(nullable=False))

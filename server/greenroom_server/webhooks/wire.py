@@ -11,6 +11,7 @@ from greenroom_server.webhooks.events import PATTERN
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 EventPattern = Annotated[str, Field(pattern=PATTERN, max_length=100)]
+Format = Literal["standard", "cdevents"]
 DeliveryState = Literal["waiting", "delivered", "dead"]
 
 
@@ -21,11 +22,12 @@ class Closed(BaseModel):
 
 
 class WebhookIn(Closed):
-    """A destination. Without `environments` it hears of all of them."""
+    """A destination. Without `environments` it hears of all of them; `format` is that of its messages."""
 
     key: Key
     url: str = Field(min_length=1, max_length=MAX_URL_LENGTH)
     description: str = Field(default="", max_length=4000)
+    format: Format = "standard"
     events: list[EventPattern] = Field(min_length=1, max_length=50)
     environments: list[Key] | None = Field(default=None, min_length=1, max_length=50)
     enabled: bool = True
@@ -37,6 +39,7 @@ class WebhookOut(Closed):
     key: str
     url: str
     description: str
+    format: Format
     events: list[str]
     environments: list[str] | None
     enabled: bool

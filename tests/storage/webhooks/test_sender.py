@@ -13,6 +13,7 @@ from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.schedule import DELAYS_S, Tried
 from greenroom_server.webhooks.sealing import Sealer
 from greenroom_server.webhooks.sender import LEASE
+from greenroom_server.webhooks.service_outbox import hand_out
 from greenroom_server.webhooks.service_queue import Capacity, claim, prune, settle
 from greenroom_server.webhooks.signing import sign
 from greenroom_server.webhooks.wire import SecretRotationIn
@@ -333,3 +334,24 @@ async def test_old_deliveries_are_forgotten(scene: Scene) -> None:
 def _signed_by(secret: str, headers: dict[str, str], body: bytes) -> bool:
     expected = sign(secret, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     return expected in headers["webhook-signature"].split()
+
+
+async def test_a_destination_speaks_cdevents_if_it_says_so(scene: Scene) -> None:
+    """What is in line keeps its form when the destination changes; each is signed, and names what it is."""
+    secret = await scene.make(events=["flag.*"])
+    async with scene.sender() as sender:
+        await scene.happens("flag.disable")
+        async with scene.database.transaction() as session:
+            await hand_out(session, scene.clock.now())
+        await scene.patch({"format": "cdevents"})
+        await scene.happens("flag.enable")
+        await sender.step()
+        await sender.idle()
+
+    types = {
+        message.verified_by(secret)["type"]: message.headers["content-type"] for message in scene.receiver.messages
+    }
+    assert types == {
+        "flag.disable": "application/json",
+        "dev.cdeventsx.greenroom-flag.enable.0.1.0": "application/cloudevents+json; charset=UTF-8",
+    }
