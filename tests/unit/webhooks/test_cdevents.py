@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 import orjson
 import pytest
-from jsonschema import Draft202012Validator
 
 from greenroom_server.webhooks.cdevents import cloud_event, type_of
 from greenroom_server.webhooks.events import Happening
 
 # https://github.com/cdevents/spec, v0.5.1, custom/schema.json
 SCHEMA: Final = orjson.loads(Path(__file__).with_name("cdevents-custom-0.5.1.schema.json").read_bytes())
+del SCHEMA["properties"]["context"]["properties"]["links"]  # another schema's, and we send none
 AT: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 TARGET: Final = "/api/v1/projects/shop/decisions/0199"
 
@@ -44,7 +45,7 @@ def test_the_data_is_a_whole_cdevent() -> None:
     """It is valid by the specification's schema, and says what the audit event does."""
     event = told(changes=[{"path": "", "op": "add", "to": {"decision": "allow"}}])["data"]
 
-    Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(event)
+    jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True).validate(event)
     assert event["context"]["timestamp"] == "2026-11-23T05:00:00Z"
     assert event["subject"]["id"] == TARGET
     assert event["subject"]["content"]["changes"][0]["to"] == {"decision": "allow"}
