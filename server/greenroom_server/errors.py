@@ -8,6 +8,7 @@ GreenroomError
 ├── NotFound              no such thing, or none that this credential may see
 ├── Gone                  it was there and never will be again
 ├── Conflict              the thing exists already, or its state forbids the change
+│   └── ReleaseRefused    ... or a release policy does; carries its decision
 ├── PreconditionFailed    `If-Match` names another version
 ├── PreconditionRequired  `If-Match` is missing
 ├── IdempotencyMismatch   the key was used before with another request
@@ -16,8 +17,9 @@ GreenroomError
 └── Unavailable           the store cannot be reached; nothing was changed or the outcome is unknown
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,23 @@ class Conflict(GreenroomError):
     """it conflicts with what is there"""
 
     code = "conflict"
+
+
+class ReleaseRefused(Conflict):
+    """the release policy does not let this flag be released
+
+    `decision` is the whole decision as `GET …/decisions/{decision}` answers it. The code is `release_waits` where time
+    or an expected act can still allow it as it is.
+    """
+
+    code = "release_denied"
+
+    def __init__(self, decision: Mapping[str, Any], detail: str | None = None) -> None:
+        self.decision = decision
+        if decision["decision"] == "wait":
+            super().__init__(detail or "the release policy wants something first", code="release_waits")
+        else:
+            super().__init__(detail or "the release policy forbids it")
 
 
 class PreconditionFailed(GreenroomError):

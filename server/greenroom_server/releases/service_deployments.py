@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
+from greenroom_server.releases.service_places import lock_places
 from greenroom_server.releases.service_scope import (
     Ledger,
     Place,
@@ -46,8 +47,13 @@ class DeploymentFilter:
 async def start_deployment(
     work: Work, project_key: str, service_key: str, wanted: DeploymentIn
 ) -> Outcome[DeploymentOut]:
-    """Record that a digest is being deployed. It need not be a known one: its build may be registered later."""
+    """Record that a digest is being deployed. It need not be a known one: its build may be registered later.
+
+    A release that is decided there at the same moment is decided before it, or knows of it.
+    """
     require_plausible(work, started_at=wanted.started_at)
+    place = await place_of(work, project_key)
+    await lock_places(work, place.project_id, [(service_key, wanted.environment)])
     ledger = await open_ledger(work, project_key)
     service = await get_service(work, ledger, service_key)
     await require_named(work, ledger, environments=(wanted.environment,))

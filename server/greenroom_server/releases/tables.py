@@ -43,6 +43,16 @@ class LedgerRow(SQLModel, table=True):
     internal_segment: str | None = Field(default=None, sa_column=text_column(nullable=True))
 
 
+class PlaceRow(SQLModel, table=True):
+    """A service in an environment, there to be locked (`service_places`); neither is bound to be there."""
+
+    __tablename__ = "release_place"
+
+    project_id: UUID = Field(foreign_key="release_ledger.project_id", ondelete="CASCADE", primary_key=True)
+    service: str = Field(sa_column=Column(Text, primary_key=True))
+    environment: str = Field(sa_column=Column(Text, primary_key=True))
+
+
 class ServiceRow(SQLModel, table=True):
     """Something that is built and deployed as one."""
 

@@ -80,6 +80,8 @@ def _particulars(error: GreenroomError) -> dict[str, Any]:
     if isinstance(error, errors.LimitExceeded):
         members["limit"] = error.limit
         members["maximum"] = error.maximum
+    if isinstance(error, errors.ReleaseRefused):
+        members["decision"] = error.decision
     return members
 
 

@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problem documents."""
 
+from typing import Any
+
 import pytest
 from tests.unit.web.rig import Rig, say_what_came
 
@@ -38,9 +40,25 @@ async def test_error_shape_on_the_wire() -> None:
 @pytest.mark.parametrize("kind", every_error())
 def test_every_error_class_has_a_number(kind: type[errors.GreenroomError]) -> None:
     """Only the root of the tree is a 500; whoever adds an error must say what it is."""
-    error = kind("x", 1) if issubclass(kind, errors.LimitExceeded) else kind()
+    needed: dict[type[errors.GreenroomError], tuple[Any, ...]] = {
+        errors.LimitExceeded: ("x", 1),
+        errors.PayloadTooLarge: ("x", 1),
+        errors.ReleaseRefused: ({"decision": "deny"},),
+    }
+    error = kind(*needed.get(kind, ()))
 
     assert (status_of(error) == 500) == (kind is errors.GreenroomError)
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("deny", "release_denied"), ("wait", "release_waits")])
+def test_a_refused_release_tells_the_whole_decision(verdict: str, code: str) -> None:
+    """Whoever is refused sees what was decided, and whether waiting may help."""
+    decision = {"id": "d1", "decision": verdict, "rules": [{"id": "clear", "outcome": "fail"}]}
+
+    problem = problem_of(errors.ReleaseRefused(decision))
+
+    assert problem.status == 409
+    assert (problem.body["code"], problem.body["decision"]) == (code, decision)
 
 
 @pytest.mark.parametrize("error", [ValueError("password=hunter2"), errors.GreenroomError("select * from secrets")])
