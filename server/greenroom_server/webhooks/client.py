@@ -1,19 +1,19 @@
-"""The one way out: every message to a receiver goes through `Client.post`, and nothing else opens a connection there.
+"""The one way out: what goes to an address that a user chose goes through `Client`, and nothing else connects there.
 
 The name is resolved once, every address it stands for is checked, and the connection goes to a checked address, with
 the name in SNI, in the certificate's check and in `Host`. Redirects are not followed, proxies of the environment are
-not used, connections are not kept, and the answer's body is thrown away.
+not used, and connections are not kept. `post` tells and throws the answer's body away; `ask` reads it, within a bound.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import certifi
 import httpcore
@@ -37,6 +37,27 @@ class Limits:
 
     connect_s: float = 5.0
     total_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request whose answer is wanted: of at most `most` bytes, as they come, never unpacked."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    most: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back, whatever its status; or, with a `problem`, why nothing whole did."""
+
+    status: int | None = None
+    body: bytes = b""
+    problem: Problem | None = None
+    retry_after: timedelta | None = None
 
 
 class Client:
@@ -69,41 +90,51 @@ class Client:
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, now: datetime) -> Tried:
         """One try. Never raises but for cancellation: what goes wrong is the answer."""
+        question = Question("POST", url, _JSON | headers, body)
         try:
-            target = self._egress.target_of(url)
-            sent = [
-                (b"Host", target.authority.encode()),
-                (b"User-Agent", self._user_agent.encode()),
-                (b"Content-Length", str(len(body)).encode()),
-                (b"Connection", b"close"),
-                *((name.encode(), value.encode()) for name, value in (_JSON | headers).items()),
-            ]
-            place = httpcore.URL(
-                scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
-            )
-            async with asyncio.timeout(self._limits.total_s):
-                return await self._exchange(place, sent, body, now)
+            async with self._asking(question) as response:
+                # A little of it is taken, so that an ordinary receiver is not cut off in the middle of its answer.
+                with suppress(Exception):
+                    async with asyncio.timeout(_BODY_READ_S):
+                        await _drain(response)
+                return tried(response.status, _retry_after(response, now))
         except Exception as error:
             return Tried(problem=_problem_of(error))
+
+    async def ask(self, question: Question, now: datetime) -> Answered:
+        """One try, whose answer is read; never raises but for cancellation. Too long an answer is `protocol`."""
+        try:
+            async with self._asking(question) as response:
+                body = await _read(response, question.most)
+                return Answered(response.status, body, retry_after=_retry_after(response, now))
+        except Exception as error:
+            return Answered(problem=_problem_of(error))
 
     async def close(self) -> None:
         if "_pool" in self.__dict__:
             await self._pool.aclose()
 
-    async def _exchange(
-        self, place: httpcore.URL, headers: list[tuple[bytes, bytes]], body: bytes, now: datetime
-    ) -> Tried:
+    @asynccontextmanager
+    async def _asking(self, question: Question) -> AsyncIterator[httpcore.Response]:
+        target = self._egress.target_of(question.url)
+        sent = [
+            (b"Host", target.authority.encode()),
+            (b"User-Agent", self._user_agent.encode()),
+            (b"Content-Length", str(len(question.body)).encode()),
+            (b"Connection", b"close"),
+            *((name.encode(), value.encode()) for name, value in question.headers.items()),
+        ]
+        place = httpcore.URL(
+            scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
+        )
         timeouts = {"connect": self._limits.connect_s, "read": self._limits.total_s, "write": self._limits.total_s}
-        async with self._pool.stream(
-            "POST", place, headers=headers, content=body, extensions={"timeout": timeouts}
-        ) as response:
-            found = {name.lower(): value for name, value in response.headers}
-            header = found.get(b"retry-after", b"").decode("latin-1") or None
-            # A little of it is taken, so that an ordinary receiver is not cut off in the middle of its answer.
-            with suppress(Exception):
-                async with asyncio.timeout(_BODY_READ_S):
-                    await _drain(response)
-            return tried(response.status, retry_after_of(header, now))
+        async with (
+            asyncio.timeout(self._limits.total_s),
+            self._pool.stream(
+                question.method, place, headers=sent, content=question.body, extensions={"timeout": timeouts}
+            ) as response,
+        ):
+            yield response
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -163,6 +194,20 @@ def _is_about_tls(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _retry_after(response: httpcore.Response, now: datetime) -> timedelta | None:
+    found = {name.lower(): value for name, value in response.headers}
+    return retry_after_of(found.get(b"retry-after", b"").decode("latin-1") or None, now)
+
+
+async def _read(response: httpcore.Response, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_stream():
+        body += chunk
+        if len(body) > most:
+            raise ValueError("the answer is too long")
+    return bytes(body)
 
 
 async def _drain(response: httpcore.Response) -> None:

@@ -40,8 +40,11 @@ class Message:
 class Answer:
     """What a request gets: a status and headers, or, with `hangs`, nothing until the receiver is told to let go."""
 
-    def __init__(self, status: int = 204, *, hangs: bool = False, drips: bool = False, **headers: str) -> None:
+    def __init__(
+        self, status: int = 204, *, hangs: bool = False, drips: bool = False, body: bytes = b"", **headers: str
+    ) -> None:
         self.status = status
+        self.body = body
         self.hangs = hangs
         self.drips = drips
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -110,6 +113,9 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = WITHIN_S
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             answer = receiver.plan.pop(0) if receiver.plan else receiver.usual
@@ -119,7 +125,10 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            if answer.body:
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
+            self.wfile.write(answer.body)
             while answer.drips and not receiver.let_go.wait(0.001):
                 self.wfile.write(b"x" * 1024)
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from tests.blackbox.webhooks.certificates import certificate
 from tests.blackbox.webhooks.receiver import Answer, Receiver
 
 from greenroom_server.webhooks.address import Egress
-from greenroom_server.webhooks.client import Client, Limits, Resolve
+from greenroom_server.webhooks.client import Answered, Client, Limits, Question, Resolve
 from greenroom_server.webhooks.schedule import Tried
 
 NAME: Final = "hooks.example.test"
@@ -211,3 +211,49 @@ async def test_the_next_address_is_tried(receiver: Receiver) -> None:
     """If nobody listens at the first one."""
     async with client_of(DEVELOPMENT, resolve=Names(["127.0.0.3", "127.0.0.1"])) as client:
         assert await post(client, f"http://{NAME}:{receiver.port}/in") == Tried(204)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_is_asked_for_is_read(receiver: Receiver) -> None:
+    """Of whatever status, with the headers that were given and no others of ours."""
+    receiver.plan = [Answer(503, body=b'{"why":"busy"}', retry_after="7")]
+    async with client_of(DEVELOPMENT) as client:
+        question = Question("GET", receiver.url, {"Authorization": "Bearer 1"})
+        answered = await client.ask(question, datetime.now(UTC))
+
+    assert answered == Answered(503, b'{"why":"busy"}', retry_after=timedelta(seconds=7))
+    (message,) = receiver.messages
+    assert message.headers["authorization"] == "Bearer 1"
+    assert "content-type" not in message.headers
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1000, None), (1001, "protocol")])
+@pytest.mark.asyncio
+async def test_an_answer_is_read_up_to_a_bound(receiver: Receiver, size: int, expected: str | None) -> None:
+    """One byte more, and nothing of it is taken."""
+    receiver.plan = [Answer(200, body=b"x" * size)]
+    async with client_of(DEVELOPMENT) as client:
+        answered = await client.ask(Question("POST", receiver.url, body=b"{}", most=1000), datetime.now(UTC))
+
+    assert answered.problem == expected
+    assert len(answered.body) == (size if expected is None else 0)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_never_ends_is_given_up(receiver: Receiver) -> None:
+    """Neither its length nor its time has any bound but ours."""
+    receiver.usual = Answer(200, drips=True)
+    async with client_of(DEVELOPMENT, total_s=0.3) as client:
+        endless = await client.ask(Question("GET", receiver.url, most=1 << 40), datetime.now(UTC))
+        long = await client.ask(Question("GET", receiver.url, most=4096), datetime.now(UTC))
+
+    assert (endless.problem, long.problem) == ("timeout", "protocol")
+
+
+@pytest.mark.asyncio
+async def test_a_question_goes_nowhere_that_a_message_may_not_go(receiver: Receiver) -> None:
+    """The same look at the address."""
+    async with client_of(Egress(ports=frozenset({receiver.port}))) as client:
+        answered = await client.ask(Question("GET", receiver.url.replace("http:", "https:")), datetime.now(UTC))
+
+    assert (answered.problem, receiver.connections) == ("refused", 0)
