@@ -15,8 +15,8 @@ from greenroom_server.background import work_beside
 from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
-from greenroom_server.decisions.policies import PolicyShelf
 from greenroom_server.decisions.routes import decision_routes
+from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.waiting import Waiting
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery
@@ -63,7 +63,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk,
         *BUILD_ROUTES,
         *FACT_ROUTES,
         *EVENT_ROUTES,
-        *decision_routes(PolicyShelf(), waiting),
+        *decision_routes(Shelves(), waiting),
         *AUDIT_ROUTES,
         *webhook_routes(desk),
         *EXPOSURE_ROUTES,

@@ -30,6 +30,13 @@ class PolicyShelf:
         self._kept.move_to_end(row.id)
         return found
 
+    def kept(self, version_id: UUID) -> Policy | None:
+        """The policy of the version with this id, if it was asked for."""
+        found = self._kept.get(version_id)
+        if found is not None:
+            self._kept.move_to_end(version_id)
+        return found
+
 
 def compiled(authored: Any, version: int, *, at: str = "") -> Policy:
     """The policy that somebody sent; raises `Invalid` naming every error, below the pointer `at`."""

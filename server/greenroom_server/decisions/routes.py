@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from greenroom_server.decisions import service_decisions as decisions
 from greenroom_server.decisions import service_policies as policies
-from greenroom_server.decisions.policies import PolicyShelf, compiled
+from greenroom_server.decisions.policies import compiled
 from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_policy, stored_policy
+from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.trials import check
 from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
 from greenroom_server.decisions.wire import ActivationIn, DecisionIn, SimulationIn
@@ -119,12 +120,14 @@ async def read_decision(call: Call) -> Reply:
     return Reply(body=found)
 
 
-def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
-    """The routes; compiled policies come off the shelf."""
+def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
+    """The routes; compiled policies and facts come off the shelves."""
 
     async def compare(call: Call) -> Reply:
         params = call.params
-        policy = await stored_policy(work_of(call), params["project"], params["policy"], _version_of(call), shelf)
+        policy = await stored_policy(
+            work_of(call), params["project"], params["policy"], _version_of(call), shelves.policies
+        )
         return await difference_to(call, policy)
 
     async def compare_document(call: Call) -> Reply:
@@ -134,23 +137,25 @@ def decision_routes(shelf: PolicyShelf, waiting: Waiting) -> tuple[Route, ...]:
     async def difference_to(call: Call, policy: Policy) -> Reply:
         last = _number_of(call, "last", default=50, most=MAX_REPLAYED)
         return Reply(
-            body=plain(await compare_policy(work_of(call), call.params["project"], policy, last=last, shelf=shelf))
+            body=plain(
+                await compare_policy(work_of(call), call.params["project"], policy, last=last, shelf=shelves.policies)
+            )
         )
 
     async def look(call: Call) -> decisions.Made:
         wanted = call.parse(DecisionIn)
-        return await decisions.make_decision(work_of(call), call.params["project"], wanted, shelf)
+        return await decisions.make_decision(work_of(call), call.params["project"], wanted, shelves)
 
     async def simulate_decision(call: Call) -> Reply:
         wanted = call.parse(SimulationIn)
         if isinstance(wanted.document, str):
             document = await asyncio.to_thread(read_yaml, wanted.document.encode(), nodes=MAX_NODES)
             wanted = wanted.model_copy(update={"document": document})
-        return Reply(body=await decisions.simulate_decision(work_of(call), call.params["project"], wanted, shelf))
+        return Reply(body=await decisions.simulate_decision(work_of(call), call.params["project"], wanted, shelves))
 
     async def replay_decision(call: Call) -> Reply:
         params = call.params
-        found = await decisions.replay_decision(work_of(call), params["project"], params["decision"], shelf)
+        found = await decisions.replay_decision(work_of(call), params["project"], params["decision"], shelves.policies)
         return Reply(body=plain(found))
 
     async def await_decision_news(call: Call) -> Reply:

@@ -11,27 +11,27 @@ from uuid import UUID
 import orjson
 import zstandard
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from greenroom_server.database.direct import fetch_one
 from greenroom_server.decisions.policies import PolicyShelf, compiled
-from greenroom_server.decisions.service_news import Marks, Watched, marks_of
-from greenroom_server.decisions.service_policies import author_of, get_version, policy_in_force
-from greenroom_server.decisions.tables import DecisionRow, PolicyVersionRow
+from greenroom_server.decisions.service_look import Seen, Shelves, find_policy
+from greenroom_server.decisions.service_policies import author_of, get_version
+from greenroom_server.decisions.tables import DecisionRow
 from greenroom_server.decisions.wire import DecisionIn, DecisionSummary, ReplayOut, SimulationIn
 from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Outcome, Work
 from greenroom_server.policy.canonical import decision_bytes, write_decision
 from greenroom_server.policy.compiled import Policy
-from greenroom_server.policy.decide import decide
+from greenroom_server.policy.decide import decide, decide_on
 from greenroom_server.policy.decision import Decision
 from greenroom_server.policy.explain import steps_in_words
-from greenroom_server.policy.facts import Instant, Request, Snapshot
+from greenroom_server.policy.facts import Instant, Request
 from greenroom_server.policy.fixtures import Situation
+from greenroom_server.policy.question import Index
 from greenroom_server.policy.stored import read_request, read_snapshot
 from greenroom_server.releases.service_builds import page_builds
-from greenroom_server.releases.service_scope import Place, id_of, new_id, place_of
-from greenroom_server.releases.service_snapshot import load_snapshot
+from greenroom_server.releases.service_scope import id_of, new_id, place_of
 
 _PACK: Final = zstandard.ZstdCompressor(level=1)
 _UNPACK: Final = zstandard.ZstdDecompressor()
@@ -42,69 +42,66 @@ MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
 class Made:
     """A decision that was made and is not kept yet."""
 
-    place: Place
-    version_id: UUID | None
+    seen: Seen
     request: Request
-    marks: Marks
     decision: Decision
 
 
-async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelf: PolicyShelf) -> Made:
+async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelves: Shelves) -> Made:
     """Decide on one state of the store, which a reading transaction sees.
 
     Raises `NotFound` for a project that is not there; an unknown service, environment or digest is decided: denied.
     """
-    place = await place_of(work, project_key)
-    row = await policy_in_force(work.session, place.project_id, wanted.service)
-    request = await _request_of(work, place, wanted)
-    watched = Watched(place.project_id, wanted.environment)
-    marks = (await marks_of(work.session, {watched}))[watched]
-    snapshot = await _snapshot_of(work, place, request)
-    policy, now = None if row is None else shelf.policy_of(row), instant_of(work.now)
-    decision = decide(snapshot, request, policy, now)
-    return Made(place, None if row is None else row.id, request, marks, decision)
+    request = await _request_of(work, project_key, wanted)
+    seen, facts = await shelves.facts.look(work, project_key, request)
+    policy = await find_policy(work.session, shelves.policies, seen.version_id)
+    return Made(seen, request, decide_on(facts, request, policy, instant_of(work.now)))
 
 
 async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
     """Store the decision with its audit event; what is answered is what is stored."""
-    decision, request = made.decision, made.request
-    row = DecisionRow(
-        id=new_id(work.now),
-        project_id=made.place.project_id,
-        service=request.service,
-        environment=request.environment,
-        action=request.action,
-        verdict=decision.verdict,
-        subject=request.digest or request.flag or "",
-        requester=request.requester,
-        seq=made.marks.seq,
-        activation=made.marks.activation,
-        revision=made.marks.revision,
-        policy_version_id=made.version_id,
-        inputs_digest=decision.inputs_digest,
-        inputs=_PACK.compress(decision.inputs),
-        body=decision_bytes(decision),
-        decided_at=work.now,
-    )
-    work.session.add(row)
-    await work.session.flush()
-    told = {"decision": row.verdict, "service": row.service, "environment": row.environment, "subject": row.subject}
-    changes = [{"path": "", "op": "add", "to": {**told, "inputs_digest": row.inputs_digest}}]
-    await work.note(
-        made.place.project_key, f"decision.{row.action}", decision_path(made.place.project_key, row.id), changes
-    )
-    return Outcome(_shown(row), changes)
+    decision, request, seen = made.decision, made.request, made.seen
+    decision_id, subject, body = new_id(work.now), request.digest or request.flag or "", decision_bytes(decision)
+    values = {
+        "id": decision_id,
+        "project_id": seen.place.project_id,
+        "service": request.service,
+        "environment": request.environment,
+        "action": request.action,
+        "verdict": decision.verdict,
+        "subject": subject,
+        "requester": request.requester,
+        **seen.marks._asdict(),
+        "policy_version_id": seen.version_id,
+        "inputs_digest": decision.inputs_digest,
+        "inputs": _PACK.compress(decision.inputs),
+        "body": body,
+        "decided_at": work.now,
+    }
+    await fetch_one(work.session, _KEEP, *(values[name] for name in _KEPT))
+    told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
+    told |= {"subject": subject, "inputs_digest": decision.inputs_digest}
+    changes = [{"path": "", "op": "add", "to": told}]
+    path = decision_path(seen.place.project_key, decision_id)
+    await work.note(seen.place.project_key, f"decision.{request.action}", path, changes)
+    return Outcome(_answered(orjson.loads(body), str(decision_id), simulated=False), changes)
 
 
-async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, shelf: PolicyShelf) -> dict[str, Any]:
+_KEPT: Final = tuple(column.name for column in DecisionRow.__table__.columns)  # type: ignore[attr-defined]
+_KEEP: Final = (
+    f"INSERT INTO decision ({', '.join(_KEPT)})"  # noqa: S608 (our own columns)
+    f" VALUES ({', '.join(f'${number}' for number in range(1, len(_KEPT) + 1))})"
+)
+
+
+async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, shelves: Shelves) -> dict[str, Any]:
     """What would be decided at another moment, by another policy or in another mode. Nothing is kept."""
-    place = await place_of(work, project_key)
-    request = await _request_of(work, place, wanted)
-    snapshot = await _snapshot_of(work, place, request)
+    request = await _request_of(work, project_key, wanted)
+    seen, facts = await shelves.facts.look(work, project_key, request)
     if wanted.mode is not None:
-        snapshot = replace(snapshot, mode=wanted.mode)
-    policy = await _simulated_policy(work, place, wanted, shelf)
-    made = decide(snapshot, request, policy, instant_of(wanted.at or work.now))
+        facts = Index(replace(facts.snapshot, mode=wanted.mode))
+    policy = await _simulated_policy(work, seen, wanted, shelves.policies)
+    made = decide_on(facts, request, policy, instant_of(wanted.at or work.now))
     return _answered(write_decision(made), None, simulated=True)
 
 
@@ -138,8 +135,7 @@ async def page_decisions(
 async def replay_decision(work: Work, project_key: str, decision_id: str, shelf: PolicyShelf) -> ReplayOut:
     """Decide once more from what was kept: the same facts, policy and moment give the same bytes."""
     row = await get_decision(work, project_key, decision_id)
-    version = None if row.policy_version_id is None else await _version(work.session, row.policy_version_id)
-    policy = None if version is None else shelf.policy_of(version)
+    policy = await find_policy(work.session, shelf, row.policy_version_id)
     asked = situation_of(row)
     again = decision_bytes(decide(asked.snapshot, asked.request, policy, asked.now))
     decision = _answered(orjson.loads(again), str(row.id), simulated=True)
@@ -173,14 +169,14 @@ def decision_path(project_key: str, decision_id: UUID) -> str:
     return f"/api/v1/projects/{project_key}/decisions/{decision_id}"
 
 
-async def _request_of(work: Work, place: Place, wanted: DecisionIn) -> Request:
+async def _request_of(work: Work, project_key: str, wanted: DecisionIn) -> Request:
     if not work.principal.sees_environment(wanted.environment):
         detail = "this token is limited to other environments"
         raise Invalid(errors=[FieldError("/environment", detail)])
     digest = wanted.digest
     _check_named(wanted)
     if digest is None and wanted.commit is not None:
-        digest = await _digest_of_commit(work, place, wanted.service, wanted.commit)
+        digest = await _digest_of_commit(work, project_key, wanted.service, wanted.commit)
     return Request(
         action=wanted.action,
         service=wanted.service,
@@ -204,10 +200,10 @@ def _check_named(wanted: DecisionIn) -> None:
             raise Invalid(errors=[FieldError(f"/{member}", detail)])
 
 
-async def _digest_of_commit(work: Work, place: Place, service: str, commit: str) -> str | None:
+async def _digest_of_commit(work: Work, project_key: str, service: str, commit: str) -> str | None:
     """The digest of the one build of a commit, None if nobody knows one; raises `Conflict` if there are several."""
     try:
-        found = await page_builds(work, place.project_key, service, commit, before=None, limit=2)
+        found = await page_builds(work, project_key, service, commit, before=None, limit=2)
     except NotFound:
         return None
     if len(found) > 1:
@@ -216,30 +212,14 @@ async def _digest_of_commit(work: Work, place: Place, service: str, commit: str)
     return found[0].digests[0].digest if found else None
 
 
-async def _snapshot_of(work: Work, place: Place, request: Request) -> Snapshot:
-    """The facts; of a service that nobody knows there are none, and so nothing is allowed."""
-    try:
-        return await load_snapshot(work, place.project_key, request)
-    except NotFound:
-        return Snapshot(place.project_key, request.service, seq=0, mode="delivery")
-
-
-async def _simulated_policy(work: Work, place: Place, wanted: SimulationIn, shelf: PolicyShelf) -> Policy | None:
+async def _simulated_policy(work: Work, seen: Seen, wanted: SimulationIn, shelf: PolicyShelf) -> Policy | None:
     if wanted.document is not None and wanted.policy is not None:
         raise Invalid(errors=[FieldError("/document", "give `policy` or `document`, not both")])
     if wanted.document is not None:
         return compiled(wanted.document, 0, at="/document")
     if wanted.policy is not None:
-        return shelf.policy_of(await get_version(work.session, place, wanted.policy.name, wanted.policy.version))
-    row = await policy_in_force(work.session, place.project_id, wanted.service)
-    return None if row is None else shelf.policy_of(row)
-
-
-async def _version(session: AsyncSession, version_id: UUID) -> PolicyVersionRow:
-    row = await session.get(PolicyVersionRow, version_id)
-    if row is None:
-        raise NotFound("the policy of this decision is gone")
-    return row
+        return shelf.policy_of(await get_version(work.session, seen.place, wanted.policy.name, wanted.policy.version))
+    return await find_policy(work.session, shelf, seen.version_id)
 
 
 def _shown(row: DecisionRow) -> dict[str, Any]:

@@ -117,21 +117,6 @@ async def activate_policy(
     return Outcome(_out(row, await _active_for(work.session, ledger.project_id)), changes)
 
 
-async def policy_in_force(session: AsyncSession, project_id: UUID, service: str) -> PolicyVersionRow | None:
-    """The version that decides for a service: the one activated for it, else the one for all."""
-    query = (
-        select(PolicyVersionRow)
-        .join(PolicyActivationRow, col(PolicyActivationRow.policy_version_id) == col(PolicyVersionRow.id))
-        .where(
-            col(PolicyActivationRow.project_id) == project_id,
-            col(PolicyActivationRow.service).in_((service, _ALL)),
-        )
-        .order_by(col(PolicyActivationRow.service).desc(), col(PolicyActivationRow.number).desc())
-        .limit(1)
-    )
-    return (await session.scalars(query)).one_or_none()
-
-
 async def read_settings(work: Work, project_key: str) -> PolicySettings:
     place = await place_of(work, project_key)
     return _settings_out(await _setting(work.session, place))

@@ -6,24 +6,24 @@ from typing import Any
 from greenroom_server.policy.canonical import inputs_bytes, inputs_digest
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decision import Decision, Verdict
-from greenroom_server.policy.facts import Instant, Request, Snapshot
+from greenroom_server.policy.facts import Instant, Request
 from greenroom_server.policy.findings import BLOCKING, unique
 from greenroom_server.policy.outlook import Outlook, Results, Standing, expires_at, retry_at
-from greenroom_server.policy.question import Question
+from greenroom_server.policy.question import Index, Question
 
 
 def answer(
-    snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, verdict: Verdict, rules: Results
+    index: Index, request: Request, policy: Policy | None, now: Instant, verdict: Verdict, rules: Results
 ) -> Decision:
     """A decision that knows nothing of any other instant."""
-    return _decision(snapshot, request, policy, now, verdict=verdict, rules=rules)
+    return _decision(index, request, policy, now, verdict=verdict, rules=rules)
 
 
 def foreseen(question: Question, outlook: Outlook, standing: Standing, **more: Any) -> Decision:
     """The decision of a standing, with how long it holds or when to ask again; `more` are further members of it."""
     is_allowed = standing.verdict == "allow"
     return _decision(
-        question.snapshot,
+        question.index,
         question.request,
         question.policy,
         standing.at,
@@ -36,8 +36,8 @@ def foreseen(question: Question, outlook: Outlook, standing: Standing, **more: A
     )
 
 
-def _decision(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant, **found: Any) -> Decision:
-    inputs = inputs_bytes(snapshot, request, policy, now)
+def _decision(index: Index, request: Request, policy: Policy | None, now: Instant, **found: Any) -> Decision:
+    inputs, snapshot = _inputs(index, request, policy, now), index.snapshot
     return Decision(
         action=request.action,
         service=request.service,
@@ -59,6 +59,14 @@ def _decision(snapshot: Snapshot, request: Request, policy: Policy | None, now: 
         next=() if found["verdict"] == "allow" else _next(found["rules"]),
         **found,
     )
+
+
+def _inputs(index: Index, request: Request, policy: Policy | None, now: Instant) -> bytes:
+    """Empty where they cannot be written down."""
+    try:
+        return inputs_bytes(index.written, request, policy, now)
+    except Exception:
+        return b""
 
 
 def _shown(results: Results) -> Results:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from greenroom_server.policy.compiled import Policy
-from greenroom_server.policy.facts import Build, Instant, Request, Snapshot, Story
+from greenroom_server.policy.facts import Build, Instant, Request, Story
 from greenroom_server.policy.judge import judge
 from greenroom_server.policy.question import (
     Index,
@@ -16,11 +16,10 @@ from greenroom_server.policy.question import (
 ACTIONS: Final = frozenset({"deploy", "switch", "release", "rollback"})
 
 
-def ask(snapshot: Snapshot, request: Request, policy: Policy, now: Instant) -> Question:
+def ask(index: Index, request: Request, policy: Policy, now: Instant) -> Question:
     """A release is about the builds that are live, every other action about the one that the digest names."""
-    index = Index(snapshot)
     if request.action == "release":
-        stories = tuple(story for story in snapshot.stories if request.flag in story.flags)
+        stories = tuple(story for story in index.snapshot.stories if request.flag in story.flags)
         flags = (request.flag,) if request.flag is not None else ()
         builds = _live(index, request.environment)
         return Question(index, request, policy, now, judge, builds, _in_order(stories), flags)

@@ -11,9 +11,9 @@ import orjson
 
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decision import Decision, Finding, RuleResult
-from greenroom_server.policy.facts import Instant, JsonObject, Request, Snapshot
+from greenroom_server.policy.facts import Instant, JsonObject, Request
 from greenroom_server.policy.instants import instant_text, optional_text
-from greenroom_server.policy.stored import write_request, write_snapshot
+from greenroom_server.policy.stored import write_request
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
@@ -23,18 +23,14 @@ def canonical_bytes(value: Any) -> bytes:
     return orjson.dumps(value, option=_OPTIONS)
 
 
-def write_inputs(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> JsonObject:
-    """All that a decision depends on; the policy by its digest, since its versions are kept."""
+def inputs_bytes(snapshot: bytes, request: Request, policy: Policy | None, now: Instant) -> bytes:
+    """All that a decision depends on, as it is stored and named; the policy by its digest, since versions are kept.
+
+    `snapshot` is `question.Index.written`.
+    """
     named = None if policy is None else {"digest": policy.digest, "version": policy.version, "tzdata": policy.tzdata}
-    return {"snapshot": write_snapshot(snapshot), "request": write_request(request), "policy": named, "now": now}
-
-
-def inputs_bytes(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> bytes:
-    """The inputs as they are stored and named; empty where they cannot be written down."""
-    try:
-        return canonical_bytes(write_inputs(snapshot, request, policy, now))
-    except Exception:
-        return b""
+    written = {"now": now, "policy": named, "request": write_request(request), "snapshot": orjson.Fragment(snapshot)}
+    return canonical_bytes(written)
 
 
 def inputs_digest(inputs: bytes) -> str:

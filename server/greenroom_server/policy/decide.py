@@ -14,7 +14,7 @@ from greenroom_server.policy.findings import failed
 from greenroom_server.policy.judge import broken
 from greenroom_server.policy.obligations import obligations
 from greenroom_server.policy.outlook import Outlook, Results
-from greenroom_server.policy.question import Check, Question
+from greenroom_server.policy.question import Check, Index, Question
 
 
 def decide(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> Decision:
@@ -23,28 +23,33 @@ def decide(snapshot: Snapshot, request: Request, policy: Policy | None, now: Ins
     `policy` is None where none is in force, or the one in force cannot be read. `inputs_digest` is empty where the
     facts cannot be written down; then nothing but `darken` is allowed.
     """
+    return decide_on(Index(snapshot), request, policy, now)
+
+
+def decide_on(facts: Index, request: Request, policy: Policy | None, now: Instant) -> Decision:
+    """`decide`, for whoever asks more than once on the same facts: what was found out of them before is known."""
     try:
         if request.action == "darken":
-            return answer(snapshot, request, policy, now, "allow", ())
-        decision = _decided(snapshot, request, policy, now)
+            return answer(facts, request, policy, now, "allow", ())
+        decision = _decided(facts, request, policy, now)
         if decision.inputs_digest or decision.verdict == "deny":
             return decision
         raise ValueError("facts that cannot be written down")
     except Exception as error:
         if request.action == "darken":
-            return answer(snapshot, request, None, now, "allow", ())
-        return answer(snapshot, request, None, now, "deny", (_own(broken(error)),))
+            return answer(facts, request, None, now, "allow", ())
+        return answer(facts, request, None, now, "deny", (_own(broken(error)),))
 
 
-def _decided(snapshot: Snapshot, request: Request, policy: Policy | None, now: Instant) -> Decision:
+def _decided(facts: Index, request: Request, policy: Policy | None, now: Instant) -> Decision:
     if policy is None or request.action not in ACTIONS or request.environment not in policy.document.environments:
-        return answer(snapshot, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
-    question = ask(snapshot, request, policy, now)
+        return answer(facts, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
+    question = ask(facts, request, policy, now)
     checks = [*_rules(question), *own_checks(question)]
     outlook = Outlook(question, checks, _ahead(request, now), breakable=True)
     standing = outlook.standing(now)
     if not _is_ruled(request, standing.results):
-        return answer(snapshot, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
+        return answer(facts, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
     return foreseen(question, outlook, standing, obligations=obligations(question))
 
 

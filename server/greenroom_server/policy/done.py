@@ -10,6 +10,7 @@ from greenroom_server.policy.decision import Decision, RuleResult
 from greenroom_server.policy.facts import Instant, Request, Snapshot
 from greenroom_server.policy.judge import broken
 from greenroom_server.policy.outlook import Outlook
+from greenroom_server.policy.question import Index
 from greenroom_server.policy.rules.subject import without_build
 
 
@@ -18,18 +19,18 @@ def done(snapshot: Snapshot, story: str, request: Request, policy: Policy, now: 
 
     A request names the environment, which need not be one that the build is in. Break-glass makes no story done.
     """
-    request = replace(request, action="deploy", scheduled_for=None)
+    request, facts = replace(request, action="deploy", scheduled_for=None), Index(snapshot)
     try:
-        return _done(snapshot, story, request, policy, now)
+        return _done(facts, story, request, policy, now)
     except Exception as error:
-        return answer(snapshot, request, None, now, "deny", (RuleResult("_policy", "policy", None, broken(error)),))
+        return answer(facts, request, None, now, "deny", (RuleResult("_policy", "policy", None, broken(error)),))
 
 
-def _done(snapshot: Snapshot, story: str, request: Request, policy: Policy, now: Instant) -> Decision:
-    asked = ask(snapshot, request, policy, now)
+def _done(facts: Index, story: str, request: Request, policy: Policy, now: Instant) -> Decision:
+    asked = ask(facts, request, policy, now)
     nothing = without_build(asked)
     if nothing is not None:
-        return answer(snapshot, request, policy, now, "deny", (RuleResult("_subject", "subject", None, nothing),))
+        return answer(facts, request, policy, now, "deny", (RuleResult("_subject", "subject", None, nothing),))
     question = question_of_story(asked, asked.index.story(story), asked.builds[0])
     outlook = Outlook(question, checks_for(question))
     return foreseen(question, outlook, outlook.standing(now))

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from greenroom_server.policy.applicability import environments_of
+from greenroom_server.policy.canonical import canonical_bytes
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.current import Current, builds_by_digest, current_evidence, linked_commit
 from greenroom_server.policy.decision import RuleResult
@@ -22,19 +23,32 @@ from greenroom_server.policy.facts import (
     Story,
 )
 from greenroom_server.policy.people import People
+from greenroom_server.policy.stored import write_snapshot
 
 Judge: TypeAlias = Callable[["Question", Rule], RuleResult]
 Check: TypeAlias = Callable[["Question"], RuleResult]
 
 
 class Index:
-    """The facts of a snapshot by what they are looked up with. Nothing in it depends on the moment."""
+    """The facts of a snapshot by what they are looked up with, each found out when first asked for and then kept.
+
+    Nothing in it depends on the moment, the request or the policy: one serves every question on the same facts.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.builds = builds_by_digest(build for build in snapshot.builds if build.service == snapshot.service)
         self._commits: dict[str, frozenset[str]] = {}
         self._stories: dict[str, frozenset[str]] = {}
+
+    @cached_property
+    def written(self) -> bytes:
+        """The snapshot's canonical bytes. Raises on facts that cannot be written down."""
+        return canonical_bytes(write_snapshot(self.snapshot))
+
+    @cached_property
+    def builds(self) -> dict[str, Build | None]:
+        """By digest; None for a digest that several builds claim."""
+        return builds_by_digest(one for one in self.snapshot.builds if one.service == self.snapshot.service)
 
     @cached_property
     def people(self) -> People:

@@ -2,6 +2,9 @@
 
 In a reading transaction (`database.reading`) all statements see one state. In a writing one, lock the ledger first
 (`service_scope.open_ledger`): then no fact can be added between them, and `Snapshot.seq` is the newest.
+
+INVARIANT: a snapshot depends on no moment, and is another one only once something is that `decisions.service_look`
+compares: the ledger's number, the environments, or how flags stand.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import rfc8785
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from tests.unit.policy import worlds
 from tests.unit.policy.situations import DAY, NOW, at, decided, facts
 
-from greenroom_server.policy.canonical import decision_bytes, inputs_bytes, inputs_digest, write_decision, write_inputs
+from greenroom_server.policy.canonical import decision_bytes, write_decision
 from greenroom_server.policy.compiled import Policy
+from greenroom_server.policy.decide import decide, decide_on
 from greenroom_server.policy.decision import Decision
 from greenroom_server.policy.facts import Approval, Evidence, Instant, Parity, Scope, Veto
 from greenroom_server.policy.fixtures import NEW, Situation
+from greenroom_server.policy.question import Index
 from greenroom_server.policy.stored import read_request, read_snapshot, write_request, write_snapshot
 
 FACTOR = int(os.environ.get("FUZZ_FACTOR", "1"))
@@ -112,12 +115,42 @@ def test_stored_inputs_replay(situation: Situation, policy: Policy) -> None:
 @given(worlds.situations(), worlds.policies())
 @LAW
 def test_inputs_are_canonical(situation: Situation, policy: Policy) -> None:
-    """The digest of the inputs is of the bytes that the RFC demands, and another moment has another one."""
-    parts = (situation.snapshot, situation.request, policy)
-    expected = hashlib.sha256(rfc8785.dumps(write_inputs(*parts, NOW))).hexdigest()
+    """The inputs are the bytes that the RFC demands, their digest is of these, and another moment has another one."""
+    snapshot, request = situation.snapshot, situation.request
+    named = {"digest": policy.digest, "version": policy.version, "tzdata": policy.tzdata}
+    written: Any = {
+        "snapshot": write_snapshot(snapshot),
+        "request": write_request(request),
+        "policy": named,
+        "now": NOW,
+    }
 
-    assert inputs_digest(inputs_bytes(*parts, NOW)) == f"sha256:{expected}"
-    assert inputs_digest(inputs_bytes(*parts, NOW + 1)) != f"sha256:{expected}"
+    decision, later = (decide(snapshot, request, policy, now) for now in (NOW, NOW + 1))
+
+    assert decision.inputs == rfc8785.dumps(written)
+    assert decision.inputs_digest == f"sha256:{hashlib.sha256(decision.inputs).hexdigest()}" != later.inputs_digest
+
+
+@given(worlds.situations(), worlds.situations(), worlds.policies(), worlds.policies())
+@LAW
+def test_what_is_remembered_of_the_facts_changes_no_byte(
+    situation: Situation, other: Situation, policy: Policy, other_policy: Policy
+) -> None:
+    """Whatever was asked before on the same facts, of another policy or at another moment, each answer is the same."""
+    known = Index(situation.snapshot)
+    asked = [
+        (situation, policy),
+        (other, other_policy),
+        (other, policy),
+        (situation, other_policy),
+        (situation, policy),
+    ]
+
+    for one, under in asked:
+        fresh = decide(situation.snapshot, one.request, under, one.now)
+        again = decide_on(known, one.request, under, one.now)
+
+        assert (decision_bytes(again), again.inputs) == (decision_bytes(fresh), fresh.inputs)
 
 
 def compare(before: Decision, after: Decision) -> int:
