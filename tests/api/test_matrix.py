@@ -19,7 +19,7 @@ from greenroom_server.app import Server
 from greenroom_server.delivery.hot_paths import STREAM_TOKEN
 from greenroom_server.releases.nouns import NOUNS
 from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
-from greenroom_server.web.routing import PUBLIC, Route
+from greenroom_server.web.routing import PUBLIC, SIGNED, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -200,7 +200,7 @@ def verdict(route: Any, credential: str) -> int:
     """What the rules say: LET_IN, or the status of the refusal."""
     if route.permission == PUBLIC:
         return LET_IN
-    if route.permission == STREAM_TOKEN or credential in FALLEN:
+    if route.permission in (SIGNED, STREAM_TOKEN) or credential in FALLEN:
         return 401
     token = TOKENS[credential]
     if route.permission not in PERMISSIONS[token.kind]:
@@ -303,6 +303,6 @@ async def test_the_matrix_has_a_row_for_every_route() -> None:
     assert {token.kind for token in TOKENS.values()} == set(PERMISSIONS)
     assert set(PERMISSIONS) >= SDK_KINDS
     granted = frozenset().union(*PERMISSIONS.values())
-    named = {route.permission for route in all_routes()} - {PUBLIC, STREAM_TOKEN}
+    named = {route.permission for route in all_routes()} - {PUBLIC, SIGNED, STREAM_TOKEN}
     assert named <= granted
     assert granted - named == {"production.write", "production.subjects"}

@@ -1,6 +1,7 @@
 """One operation as the route table lists it.
 
-A route without a permission does not exist: it cannot be constructed. `PUBLIC` says aloud that none is needed.
+A route without a permission does not exist: it cannot be constructed. `PUBLIC` says aloud that none is needed, and
+`SIGNED` that what comes is no token of ours but a proof that the handler itself verifies before anything else.
 """
 
 import re
@@ -12,6 +13,7 @@ from greenroom_server.web.call import Call
 from greenroom_server.web.reply import JSON, Reply
 
 PUBLIC: Final = "(public)"
+SIGNED: Final = "(signed)"
 MIB: Final = 1024 * 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
 
@@ -64,7 +66,8 @@ class Route:
 
     @property
     def is_public(self) -> bool:
-        return self.permission == PUBLIC
+        """Whether the kit asks for no token."""
+        return self.permission in (PUBLIC, SIGNED)
 
     @property
     def template(self) -> str:

@@ -14,10 +14,10 @@ from greenroom_server.web.endpoint import Endpoint, answer_to
 from greenroom_server.web.kit import WebKit
 from greenroom_server.web.problems import MethodNotAllowed
 from greenroom_server.web.reply import Reply
-from greenroom_server.web.route import PUBLIC, Handler, Route
+from greenroom_server.web.route import PUBLIC, SIGNED, Handler, Route
 from greenroom_server.web.scope import has_safe_path
 
-__all__ = ["PUBLIC", "Call", "Handler", "Reply", "Route", "build_router"]
+__all__ = ["PUBLIC", "SIGNED", "Call", "Handler", "Reply", "Route", "build_router"]
 
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 

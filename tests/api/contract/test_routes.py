@@ -8,10 +8,10 @@ from tests.api.contract.tables import all_routes, template_of
 
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 from greenroom_server.delivery.hot_paths import STREAM_TOKEN
-from greenroom_server.web.routing import PUBLIC, Route
+from greenroom_server.web.routing import PUBLIC, SIGNED, Route
 
 NEEDS_CREDENTIAL: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}]
-SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {PUBLIC: [], STREAM_TOKEN: [{"streamToken": []}]}
+SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {PUBLIC: [], SIGNED: [], STREAM_TOKEN: [{"streamToken": []}]}
 # Beside the table: parameters of the protocol, on paths that read the query by themselves.
 HOT_QUERIES: Final = {"evaluate_flags": {"flagConfigEtag", "flagConfigLastModified"}}
 
@@ -55,7 +55,7 @@ def test_bodies_and_problems_follow_from_the_route(route: Route) -> None:
     if operation.request_body is not None:
         assert set(route.media_types) == set(operation.request_body["content"])
     problems = {"400"}
-    if not route.is_public:
+    if route.permission != PUBLIC:
         problems |= {"401"}
     if not route.is_public and route.permission != "self.read":
         problems |= {"403"}
