@@ -16,6 +16,7 @@ from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
 from greenroom_server.decisions.routes import decision_routes
+from greenroom_server.decisions.routes_stories import story_routes
 from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.waiting import Waiting
 from greenroom_server.delivery.hot_paths import HotPaths
@@ -52,6 +53,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
 
 def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk, waiting: Waiting) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
+    shelves = Shelves()
     return (
         *health_routes(readiness=readiness, scrape=scrape),
         *contract_routes(),
@@ -63,7 +65,8 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk,
         *BUILD_ROUTES,
         *FACT_ROUTES,
         *EVENT_ROUTES,
-        *decision_routes(Shelves(), waiting),
+        *decision_routes(shelves, waiting),
+        *story_routes(shelves.policies),
         *AUDIT_ROUTES,
         *webhook_routes(desk),
         *EXPOSURE_ROUTES,

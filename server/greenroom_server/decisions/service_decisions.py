@@ -84,7 +84,7 @@ async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
     changes = [{"path": "", "op": "add", "to": told}]
     path = decision_path(seen.place.project_key, decision_id)
     await work.note(seen.place.project_key, f"decision.{request.action}", path, changes)
-    return Outcome(_answered(orjson.loads(body), str(decision_id), simulated=False), changes)
+    return Outcome(answered(orjson.loads(body), str(decision_id), simulated=False), changes)
 
 
 _KEPT: Final = tuple(column.name for column in DecisionRow.__table__.columns)  # type: ignore[attr-defined]
@@ -102,7 +102,7 @@ async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, 
         facts = Index(replace(facts.snapshot, mode=wanted.mode))
     policy = await _simulated_policy(work, seen, wanted, shelves.policies)
     made = decide_on(facts, request, policy, instant_of(wanted.at or work.now))
-    return _answered(write_decision(made), None, simulated=True)
+    return answered(write_decision(made), None, simulated=True)
 
 
 async def read_decision(work: Work, project_key: str, decision_id: str) -> dict[str, Any]:
@@ -138,7 +138,7 @@ async def replay_decision(work: Work, project_key: str, decision_id: str, shelf:
     policy = await find_policy(work.session, shelf, row.policy_version_id)
     asked = situation_of(row)
     again = decision_bytes(decide(asked.snapshot, asked.request, policy, asked.now))
-    decision = _answered(orjson.loads(again), str(row.id), simulated=True)
+    decision = answered(orjson.loads(again), str(row.id), simulated=True)
     return ReplayOut(same=again == row.body, why=_difference(row, again), decision=decision)
 
 
@@ -223,10 +223,10 @@ async def _simulated_policy(work: Work, seen: Seen, wanted: SimulationIn, shelf:
 
 
 def _shown(row: DecisionRow) -> dict[str, Any]:
-    return _answered(orjson.loads(row.body), str(row.id), simulated=False)
+    return answered(orjson.loads(row.body), str(row.id), simulated=False)
 
 
-def _answered(body: dict[str, Any], decision_id: str | None, *, simulated: bool) -> dict[str, Any]:
+def answered(body: dict[str, Any], decision_id: str | None, *, simulated: bool) -> dict[str, Any]:
     """What is written, and beside it what is not part of a decision: its name, and what to do in words."""
     steps = steps_in_words(body["next"], body["obligations"])
     return {"id": decision_id, "simulated": simulated, **body, "steps": list(steps)}

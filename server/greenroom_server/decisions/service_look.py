@@ -129,6 +129,12 @@ async def find_policy(session: AsyncSession, shelf: PolicyShelf, version_id: UUI
     return shelf.policy_of(row)
 
 
+async def policy_in_force(session: AsyncSession, shelf: PolicyShelf, project_id: UUID, service: str) -> Policy | None:
+    """The policy that decides for a service: the one activated for it, else the one for all; None without either."""
+    row = await fetch_one(session, _IN_FORCE, project_id, service)
+    return None if row is None else await find_policy(session, shelf, row["policy_version_id"])
+
+
 async def _load(work: Work, project_key: str, request: Request) -> Snapshot:
     try:
         return await load_snapshot(work, project_key, request)
@@ -186,4 +192,8 @@ SELECT project.id AS project_id, coalesce(ledger.seq, 0) AS seq, ledger.xmin::te
     ) END AS standings
 FROM project LEFT JOIN release_ledger ledger ON ledger.project_id = project.id
 WHERE project.key = $1
+"""
+_IN_FORCE: Final = """
+SELECT policy_version_id FROM policy_activation WHERE project_id = $1 AND service IN ($2::text, '')
+ORDER BY service DESC, number DESC LIMIT 1
 """

@@ -79,7 +79,7 @@ async def standings(
         Standing(
             row["key"],
             tuple(row["stories"]),
-            is_dark(_Served(*(row[name] for name in _SERVED)), internal_segment),
+            is_dark(Served(*(row[name] for name in SERVED)), internal_segment),
             row["served_revision"],
         )
         for row in rows
@@ -87,7 +87,7 @@ async def standings(
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
+class Served:
     """A `Serving`."""
 
     enabled: bool
@@ -96,7 +96,7 @@ class _Served:
     fallthrough: dict[str, Any]
 
 
-_SERVED: Final = ("enabled", "off_variant", "rules", "fallthrough")
+SERVED: Final = ("enabled", "off_variant", "rules", "fallthrough")
 _STANDINGS: Final = """
 SELECT flag.key, flag.stories, served.enabled, served.off_variant, served.rules, served.fallthrough,
     served.served_revision

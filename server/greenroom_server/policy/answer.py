@@ -56,7 +56,7 @@ def _decision(index: Index, request: Request, policy: Policy | None, now: Instan
         flag=request.flag,
         audience=request.audience,
         scheduled_for=request.scheduled_for,
-        next=() if found["verdict"] == "allow" else _next(found["rules"]),
+        next=() if found["verdict"] == "allow" else next_steps_of(found["rules"]),
         **found,
     )
 
@@ -75,5 +75,5 @@ def _shown(results: Results) -> Results:
     return tuple(sorted(shown, key=lambda one: one.id))
 
 
-def _next(results: Results) -> tuple[Mapping[str, Any], ...]:
+def next_steps_of(results: Results) -> tuple[Mapping[str, Any], ...]:
     return unique(step for one in results if one.finding.outcome in BLOCKING for step in one.finding.next)

@@ -31,6 +31,7 @@ class _Loading:
     place: Place
     service_id: UUID
     request: facts.Request
+    besides: frozenset[str] = frozenset()
     builds: dict[UUID, Any] = field(default_factory=dict)
     parents: dict[UUID, UUID | None] = field(default_factory=dict)
     commits: dict[UUID, list[facts.Commit]] = field(default_factory=dict)
@@ -39,8 +40,12 @@ class _Loading:
         return await asked.of(self.work.session, **values)
 
 
-async def load_snapshot(work: Work, project_key: str, request: facts.Request) -> facts.Snapshot:
+async def load_snapshot(
+    work: Work, project_key: str, request: facts.Request, besides: Iterable[str] = ()
+) -> facts.Snapshot:
     """The snapshot for `request`; what later areas know (permits, break-glass, health) is left empty.
+
+    `besides` are stories that are asked about besides those that the request's build brings.
 
     Raises `NotFound` for an unknown project or service. An unknown digest, environment or flag is not there, and the
     core says what that means.
@@ -49,7 +54,7 @@ async def load_snapshot(work: Work, project_key: str, request: facts.Request) ->
     environments = await environments_of(work.session, project)
     place = Place(project.id, project.key)
     service = await get_service(work, place, request.service)
-    loading = _Loading(work, place, service.id, request)
+    loading = _Loading(work, place, service.id, request, frozenset(besides))
     await work.session.flush()  # the questions go past the session
     await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
     await _load_commits(loading)
@@ -114,7 +119,7 @@ def _keep_commits(loading: _Loading, found: Iterable[Record]) -> None:
 
 async def _stories_asked_about(loading: _Loading) -> set[str]:
     keys = {story for build in loading.commits.values() for commit in build for story in commit.stories}
-    keys |= {story for row in loading.builds.values() for story in row["stories"]}
+    keys |= {story for row in loading.builds.values() for story in row["stories"]} | loading.besides
     if loading.request.flag is not None:
         keys |= set(await stories_of(loading.work.session, loading.place.project_id, loading.request.flag))
     return keys

@@ -243,6 +243,8 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
     assert (await seen.step(admin, "POST", f"{decisions}/{decision['id']}/replay", None))["same"] is True
     await seen.step(admin, "GET", f"{decisions}/{decision['id']}/news?wait=1", None)
     await seen.step(admin, "GET", f"{version}/comparison?last=10", None)
+    await seen.step(admin, "GET", f"{SHOP}/stories:board?environment=production", None)
+    await seen.step(admin, "GET", f"{SHOP}/stories/SHOP-117/done?environment=production", None)
     assert await seen.step(admin, "POST", f"{policies}/compare", document) == {"replayed": 1, "changed": []}
 
 

@@ -13,6 +13,7 @@ from tests.api.contract.document import the_contract
 from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
 from greenroom_server.decisions import wire as decisions
+from greenroom_server.decisions import wire_stories as stories
 from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
 from greenroom_server.releases import wire as releases
@@ -42,7 +43,20 @@ def models() -> list[type[BaseModel]]:
     """The public models of all wire modules."""
     return [
         model
-        for module in (access, audit, decisions, exposures, flags, releases, builds, events, evidence, facts, webhooks)
+        for module in (
+            access,
+            audit,
+            decisions,
+            exposures,
+            flags,
+            releases,
+            builds,
+            events,
+            evidence,
+            facts,
+            stories,
+            webhooks,
+        )
         for name, model in vars(module).items()
         if inspect.isclass(model)
         and issubclass(model, BaseModel)

@@ -8,8 +8,8 @@ from tests.unit.policy.situations import DAY, HOUR, NOW, changed, codes, facts, 
 
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decision import Decision
-from greenroom_server.policy.done import done
-from greenroom_server.policy.facts import BreakGlass, Obstacle, Scope, Waiver
+from greenroom_server.policy.done import done, standings_of_stories
+from greenroom_server.policy.facts import BreakGlass, Obstacle, Scope, Story, Waiver
 from greenroom_server.policy.fixtures import LIVE, NEW, STORY, Situation
 
 
@@ -63,6 +63,31 @@ def test_build_that_nobody_knows() -> None:
     """It is told as a decision tells it, not as an exception."""
     assert codes(asked(green(), digest="sha256:00")) == {"_subject": "digest.unknown"}
     assert codes(asked(green(), under=object())) == {"_policy": "rule.error"}  # type: ignore[arg-type]
+
+
+def test_without_a_policy() -> None:
+    """Nothing says when a story is done."""
+    snapshot, request = green().snapshot, green().request
+
+    decision = done(snapshot, STORY, request, None, NOW)
+
+    assert (decision.verdict, codes(decision)) == ("deny", {"_policy": "policy.none"})
+    assert standings_of_stories(snapshot, [STORY], request, None, NOW) == {}
+
+
+def test_many_stories_are_found_as_each_is() -> None:
+    """The list of many says of each what the answer about one says."""
+    situation = facts(green(), stories=(*green().snapshot.stories, Story("other", latest_commit="f6" * 20)))
+    many = standings_of_stories(situation.snapshot, [STORY, "other"], situation.request, policy(), NOW)
+    unknown = standings_of_stories(
+        situation.snapshot, [STORY], replace(situation.request, digest="sha256:00"), policy(), NOW
+    )
+
+    assert {key: one.verdict for key, one in many.items()} == {
+        key: asked(situation, key).verdict for key in (STORY, "other")
+    }
+    assert many["other"].verdict == "wait"
+    assert unknown[STORY].results[0].finding.code == "digest.unknown"
 
 
 def test_policy_that_shows_not_all() -> None:

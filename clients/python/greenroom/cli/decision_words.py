@@ -13,7 +13,7 @@ from greenroom.cli.screen import Part, table, visible
 
 SIMULATED: Final = "simulated"
 _MAY: Final = {ALLOW: "may go", WAIT: "may not go yet", DENY: "may not go"}
-_STYLES: Final = {ALLOW: "bold green", WAIT: "bold yellow", DENY: "bold red"}
+STYLES: Final = {ALLOW: "bold green", WAIT: "bold yellow", DENY: "bold red"}
 _MARKS: Final = {"pass": "✓", "pending": "…", "fail": "✗", "error": "✗", "waived": "~", "warn": "!"}
 _SHORT_DIGEST: Final = 19
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
@@ -35,7 +35,7 @@ def headline(decision: Decision) -> str:
 def terminal(decision: Decision) -> Iterator[Part]:
     """The verdict, what stands in the way, what to do next and who can, and for how long all that holds."""
     word = f"{decision.verdict} ({SIMULATED})" if decision.is_simulated else decision.verdict
-    yield Text.assemble((word, _STYLES[decision.verdict]), ": ", visible(headline(decision)))
+    yield Text.assemble((word, STYLES[decision.verdict]), ": ", visible(headline(decision)))
     if decision.in_the_way:
         yield "\nin the way:"
         yield table(

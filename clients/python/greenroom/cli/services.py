@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from greenroom.cli import story_progress
 from greenroom.cli.arguments import Limit
 from greenroom.cli.asking import DryRun, Yes, agree
 from greenroom.cli.command import Needs, command
@@ -99,3 +100,6 @@ def reopen_story(session: Session, story: StoryKey, reason: Annotated[str, typer
     """Say that a story is not done after all: it must be demonstrated again."""
     made = session.api.change("POST", session.project_path("stories", story, "reopen"), {"reason": reason}).body
     session.screen.result(made, f"{story} is open again", keys=[story])
+
+
+story_progress.add_to(stories)
