@@ -7,6 +7,7 @@ import structlog
 
 from greenroom_server.access.service import write_last_used
 from greenroom_server.core import Core
+from greenroom_server.decisions.callbacks import LOOK_EVERY_S, Callbacks
 from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.exposures.service_darkness import watch_darkness
 from greenroom_server.observability.metrics import Metrics
@@ -23,6 +24,7 @@ def work_beside(core: Core, stack: AsyncExitStack) -> None:
         ("housekeeping", _keep_house(core)),
         ("keeping exposures", _keep_exposures(core)),
         ("watching darkness", _watch_darkness(core)),
+        ("calling back", _call_back(core)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
@@ -61,6 +63,17 @@ async def _watch_darkness(core: Core) -> None:
         except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
             log.debug("darkness is watched later", reason=error.detail)
         await asyncio.sleep(core.settings.alert_interval_s)
+
+
+async def _call_back(core: Core) -> None:
+    callbacks = Callbacks(core.database, core.webhooks.desk, core.clock)
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            if await callbacks.step():
+                core.webhooks.wake()
+        except GreenroomError as error:  # the store is away
+            log.debug("callbacks wait for the database", reason=error.detail)
 
 
 async def _sample(metrics: Metrics) -> None:

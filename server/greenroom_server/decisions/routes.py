@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import Any, Final
 
+from greenroom_server.decisions import service_callbacks as callbacks
 from greenroom_server.decisions import service_decisions as decisions
 from greenroom_server.decisions import service_policies as policies
 from greenroom_server.decisions.policies import compiled
@@ -11,7 +12,7 @@ from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_
 from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.trials import check
 from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
-from greenroom_server.decisions.wire import ActivationIn, DecisionIn, SimulationIn
+from greenroom_server.decisions.wire import ActivationIn, CallbackIn, DecisionIn, SimulationIn
 from greenroom_server.errors import FieldError, Invalid, NotFound
 from greenroom_server.flags.answers import answer, answer_if_new, shown, work_of
 from greenroom_server.flags.work import plain
@@ -24,6 +25,7 @@ from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.routing import Route
 from greenroom_server.web.scope import KEY_PATTERN
 from greenroom_server.web.yaml_codec import read_yaml
+from greenroom_server.webhooks.desk import Desk
 
 YAML: Final = "application/yaml"
 FILTERS: Final = {
@@ -111,17 +113,13 @@ async def list_decisions(call: Call) -> Reply:
     )
 
 
-async def keep_decision(call: Call) -> Reply:
-    return answer(call, await decisions.keep_decision(work_of(call), call.seen))
-
-
 async def read_decision(call: Call) -> Reply:
     found = await decisions.read_decision(work_of(call), call.params["project"], call.params["decision"])
     return Reply(body=found)
 
 
-def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
-    """The routes; compiled policies and facts come off the shelves."""
+def decision_routes(shelves: Shelves, waiting: Waiting, desk: Desk) -> tuple[Route, ...]:
+    """The routes; compiled policies and facts come off the shelves, and `desk` says where callbacks may go."""
 
     async def compare(call: Call) -> Reply:
         params = call.params
@@ -141,10 +139,6 @@ def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
                 await compare_policy(work_of(call), call.params["project"], policy, last=last, shelf=shelves.policies)
             )
         )
-
-    async def look(call: Call) -> decisions.Made:
-        wanted = call.parse(DecisionIn)
-        return await decisions.make_decision(work_of(call), call.params["project"], wanted, shelves)
 
     async def simulate_decision(call: Call) -> Reply:
         wanted = call.parse(SimulationIn)
@@ -206,7 +200,7 @@ def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
             query=(*pagination.QUERY, *FILTERS),
             **read,
         ),
-        Route("POST", _DECISIONS, "make_decision", "decisions.write", keep_decision, idempotent=True, looks=look),
+        _question_route(shelves, desk),
         Route("POST", f"{_DECISIONS}/simulate", "simulate_decision", "decisions.read", simulate_decision, **read),
         Route("GET", _DECISION, "read_decision", "decisions.read", read_decision, **read),
         Route("POST", f"{_DECISION}/replay", "replay_decision", "decisions.read", replay_decision, **read),
@@ -219,6 +213,28 @@ def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
             query=("wait",),
         ),
     )
+
+
+def _question_route(shelves: Shelves, desk: Desk) -> Route:
+    async def look(call: Call) -> tuple[decisions.Made, CallbackIn | None]:
+        wanted, project = call.parse(DecisionIn), call.params["project"]
+        if wanted.callback is not None:
+            await callbacks.check_callback(work_of(call), desk, project, wanted.callback)
+        return await decisions.make_decision(work_of(call), project, wanted, shelves), wanted.callback
+
+    async def keep_decision(call: Call) -> Reply:
+        made, wanted = call.seen
+        outcome = await decisions.keep_decision(work_of(call), made)
+        if wanted is None or call.dry_run:
+            return answer(call, outcome)
+        opened = await callbacks.open_callback(work_of(call), desk, made, wanted)
+        if opened is None:
+            return Reply(body={**outcome.result, "callback": None})
+        # INVARIANT: the text of a secret is not stored with the answer, so a repeated `Idempotency-Key` gets none.
+        again = {**outcome.result, "callback": plain(opened) | {"secret": None}}
+        return Reply(body={**outcome.result, "callback": plain(opened)}, replay_body=again)
+
+    return Route("POST", _DECISIONS, "make_decision", "decisions.write", keep_decision, idempotent=True, looks=look)
 
 
 async def _document_of(call: Call) -> Any:

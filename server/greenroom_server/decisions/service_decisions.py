@@ -40,8 +40,9 @@ MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision that was made and is not kept yet."""
+    """A decision that was made and is not kept yet; `id` is the name that it will have."""
 
+    id: UUID
     seen: Seen
     request: Request
     decision: Decision
@@ -52,18 +53,22 @@ async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelve
 
     Raises `NotFound` for a project that is not there; an unknown service, environment or digest is decided: denied.
     """
-    request = await _request_of(work, project_key, wanted)
+    return await decide_again(work, project_key, await _request_of(work, project_key, wanted), shelves)
+
+
+async def decide_again(work: Work, project_key: str, request: Request, shelves: Shelves) -> Made:
+    """Decide a request that was checked when it was first made."""
     seen, facts = await shelves.facts.look(work, project_key, request)
     policy = await find_policy(work.session, shelves.policies, seen.version_id)
-    return Made(seen, request, decide_on(facts, request, policy, instant_of(work.now)))
+    return Made(new_id(work.now), seen, request, decide_on(facts, request, policy, instant_of(work.now)))
 
 
 async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
     """Store the decision with its audit event; what is answered is what is stored."""
     decision, request, seen = made.decision, made.request, made.seen
-    decision_id, subject, body = new_id(work.now), request.digest or request.flag or "", decision_bytes(decision)
+    subject, body = request.digest or request.flag or "", decision_bytes(decision)
     values = {
-        "id": decision_id,
+        "id": made.id,
         "project_id": seen.place.project_id,
         "service": request.service,
         "environment": request.environment,
@@ -82,9 +87,9 @@ async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
     told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
     told |= {"subject": subject, "inputs_digest": decision.inputs_digest}
     changes = [{"path": "", "op": "add", "to": told}]
-    path = decision_path(seen.place.project_key, decision_id)
+    path = decision_path(seen.place.project_key, made.id)
     await work.note(seen.place.project_key, f"decision.{request.action}", path, changes)
-    return Outcome(answered(orjson.loads(body), str(decision_id), simulated=False), changes)
+    return Outcome(answered(orjson.loads(body), str(made.id), simulated=False), changes)
 
 
 _KEPT: Final = tuple(column.name for column in DecisionRow.__table__.columns)  # type: ignore[attr-defined]
@@ -161,15 +166,24 @@ def instant_of(moment: datetime) -> Instant:
 
 def situation_of(row: DecisionRow) -> Situation:
     """The facts, the request and the moment that a decision was made from."""
-    inputs = orjson.loads(_UNPACK.decompress(row.inputs, max_output_size=MAX_INPUTS_BYTES))
+    inputs = _inputs_of(row)
     return Situation(read_snapshot(inputs["snapshot"]), read_request(inputs["request"]), inputs["now"])
+
+
+def request_of(row: DecisionRow) -> Request:
+    """What was asked."""
+    return read_request(_inputs_of(row)["request"])
 
 
 def decision_path(project_key: str, decision_id: UUID) -> str:
     return f"/api/v1/projects/{project_key}/decisions/{decision_id}"
 
 
-async def _request_of(work: Work, project_key: str, wanted: DecisionIn) -> Request:
+def _inputs_of(row: DecisionRow) -> Any:
+    return orjson.loads(_UNPACK.decompress(row.inputs, max_output_size=MAX_INPUTS_BYTES))
+
+
+async def _request_of(work: Work, project_key: str, wanted: DecisionIn | SimulationIn) -> Request:
     if not work.principal.sees_environment(wanted.environment):
         detail = "this token is limited to other environments"
         raise Invalid(errors=[FieldError("/environment", detail)])
@@ -190,7 +204,7 @@ async def _request_of(work: Work, project_key: str, wanted: DecisionIn) -> Reque
     )
 
 
-def _check_named(wanted: DecisionIn) -> None:
+def _check_named(wanted: DecisionIn | SimulationIn) -> None:
     """Raises `Invalid` unless the request names what its action is about."""
     needed = {"release": ("flag", "audience"), "darken": ("flag",)}.get(wanted.action, ("digest",))
     for member in needed:

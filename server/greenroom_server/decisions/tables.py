@@ -1,4 +1,4 @@
-"""Rows of the decisions area. All are append-only but for `policy_setting`."""
+"""Rows of the decisions area. All are append-only but for `policy_setting` and `decision_callback`."""
 
 from datetime import datetime
 from typing import Any
@@ -97,3 +97,32 @@ class DecisionRow(SQLModel, table=True):
     inputs: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     decided_at: datetime = Field(sa_column=_moment())
+
+
+class CallbackRow(SQLModel, table=True):
+    """Somebody was told to wait and wants to hear what becomes of it; the row goes with the message that tells.
+
+    `webhook` is the key of a destination of the project; else `url` is one, and `secret` signs, as `webhooks.sealing`
+    made it. `seq`, `activation` and `revision` are the marks of the last look, and at `due_at` the next one comes in
+    any case. `kind` and `token_id` are the token's that asked.
+    """
+
+    __tablename__ = "decision_callback"
+    __table_args__ = (Index("ix_decision_callback_project", "project_id"),)
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="project.id", ondelete="CASCADE")
+    project: str = Field(sa_column=_text())
+    environment: str = Field(sa_column=_text())
+    decision_id: UUID = Field(foreign_key="decision.id", ondelete="CASCADE")
+    webhook: str | None = Field(default=None, sa_column=Column(Text))
+    url: str | None = Field(default=None, sa_column=Column(Text))
+    secret: str | None = Field(default=None, sa_column=Column(Text))
+    kind: str = Field(sa_column=_text())
+    token_id: UUID
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    activation: int = Field(sa_column=Column(BigInteger, nullable=False))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    looked_at: datetime = Field(sa_column=_moment())
+    due_at: datetime = Field(sa_column=_moment())
+    expires_at: datetime = Field(sa_column=_moment())

@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema
 
 from greenroom_server.flags.wire import Closed, Key
 from greenroom_server.web.times import Moment
+from greenroom_server.webhooks.address import MAX_URL_LENGTH
 
 Action = Literal["deploy", "switch", "release", "darken", "rollback"]
 Verdict = Literal["allow", "wait", "deny"]
@@ -113,8 +114,8 @@ class PolicyDifferenceOut(Closed):
     changed: list[ChangedDecision]
 
 
-class DecisionIn(Closed):
-    """May this be done there now? A deploy, switch or rollback names a digest; a release a flag and its audience."""
+class _Question(Closed):
+    """May this be done there? A deploy, switch or rollback names a digest; a release a flag and its audience."""
 
     action: Action
     service: Key
@@ -127,6 +128,35 @@ class DecisionIn(Closed):
     scheduled_for: Moment | None = None
 
 
+class CallbackIn(Closed):
+    """Where to tell what became of a wait: a webhook of the project by its key, or a URL.
+
+    Messages to a URL are signed with `secret` (24 to 64 bytes as base64); without one, the answer tells a new one.
+    """
+
+    webhook: Key | None = None
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)] | None = None
+    secret: Annotated[str, Field(pattern=r"^whsec_[A-Za-z0-9+/]{32,86}={0,2}$")] | None = None
+    expires_in_hours: Annotated[int, Field(ge=1, le=720)] = 24
+
+
+class DecisionIn(_Question):
+    """May this be done there now? A deploy, switch or rollback names a digest; a release a flag and its audience.
+
+    With `callback`, who is told to wait hears what becomes of it.
+    """
+
+    callback: CallbackIn | None = None
+
+
+class CallbackOut(Closed):
+    """A callback that is open. `secret` signs it, and is shown this once; null if who asked knows it already."""
+
+    id: str
+    expires_at: datetime
+    secret: str | None
+
+
 class PolicyName(Closed):
     """A stored version of a policy."""
 
@@ -134,7 +164,7 @@ class PolicyName(Closed):
     version: Annotated[int, Field(ge=1, le=999_999)]
 
 
-class SimulationIn(DecisionIn):
+class SimulationIn(_Question):
     """As a decision, but at another moment, by another policy or in another mode; nothing is stored.
 
     `document` is a policy that need not be stored, or its YAML.

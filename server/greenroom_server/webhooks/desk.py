@@ -14,9 +14,9 @@ class Desk:
     egress: Egress
     sealer: Sealer
 
-    def check_url(self, url: str) -> None:
-        """Raises `Invalid` for a URL that nothing may be sent to, as far as its text tells."""
+    def check_url(self, url: str, *, at: str = "/url") -> None:
+        """Raises `Invalid`, naming the member `at`, for a URL that nothing may be sent to, as far as its text tells."""
         try:
             self.egress.target_of(url)
         except Refused as error:
-            raise Invalid(errors=[FieldError("/url", f"`url`: {error}")]) from None
+            raise Invalid(errors=[FieldError(at, f"`url`: {error}")]) from None

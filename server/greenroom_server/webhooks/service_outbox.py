@@ -21,6 +21,7 @@ from greenroom_server.flags.service_scope import get_project
 from greenroom_server.webhooks.cdevents import cloud_event
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.events import MAX_BODY_BYTES, OWN_DATA, Happening, happening_of, is_wanted
+from greenroom_server.webhooks.service import get_webhook
 from greenroom_server.webhooks.tables import DeliveryRow, WebhookRow
 
 # Of one destination. Past it the audit log itself is the queue, and `enqueue` gives up at once, visibly.
@@ -62,6 +63,15 @@ async def call_back(session: AsyncSession, desk: Desk, callback: Callback, now: 
     desk.check_url(callback.url)
     happening = Happening(callback.project, callback.type, now, callback.data)
     return (await _add(session, await _address_of(session, desk, callback, now), happening)).id
+
+
+async def enqueue_for(session: AsyncSession, key: str, happening: Happening) -> UUID:
+    """Put it in line for one destination, whatever it subscribed to; its delivery's id. Raises `NotFound`.
+
+    Comes before the audit event of the same thing, as `enqueue` does.
+    """
+    row = await get_webhook(session, happening.project, key, lock=True)
+    return (await _add(session, row, happening)).id
 
 
 async def is_used(session: AsyncSession) -> bool:

@@ -72,6 +72,30 @@ def test_what_was_decided_is_listed_shown_and_replayed(gate: Terminal) -> None:
     assert "simulat" in simulated.out.lower()
 
 
+def test_who_does_not_stay_is_called_back(gate: Terminal, shop: Shop, copy: str) -> None:
+    """A webhook by its key signs as ever; a URL gets the secret of the variable, or a new one that is told once."""
+    url, build = "https://hooks.example.com/gate", ("--digest", "sha256:" + "a" * 64)
+    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
+        project = f"/api/v1/projects/{copy}"
+        author.send("POST", f"{project}/services/greenroom/builds", {"digests": [build[1]], "commit": "a" * 40})
+        author.send("POST", f"{project}/webhooks", {"key": "ops", "url": url, "events": ["flag.*"]})
+    check = ("gate", "check", *GREENROOM)
+    asked = (*check, *build, "--callback")
+
+    by_key = gate.run(*asked, "ops").expect(10)
+    minted = gate.run(*asked, url).expect(10)
+    own = gate.having(GREENROOM_CALLBACK_SECRET="whsec_" + "c2VjcmV0" * 4).run(*asked, url).expect(10)
+    nobody = gate.run(*asked, "nobody").expect(1)
+    denied = gate.run(*check, "--digest", "sha256:" + "e" * 64, "--callback", "ops").expect(20)
+
+    assert "what becomes of it is sent to ops, until" in by_key.err
+    assert "sent to hooks.example.com" in minted.err
+    assert "signed with whsec_" in minted.err
+    assert "whsec_" not in by_key.err + own.err + own.out
+    assert "there is no webhook `nobody`" in nobody.err
+    assert "nothing is sent" in denied.err
+
+
 def test_a_question_without_a_build_is_a_usage_error(gate: Terminal) -> None:
     """Nothing is asked, and the answer says what to add."""
     said = gate.run("gate", "check", *GREENROOM)

@@ -4,9 +4,11 @@ Everything that is no decision ends with another code, which is never 0: errors.
 """
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -29,6 +31,7 @@ group = typer.Typer(
 )
 
 ABOUT_FLAGS: Final = ("release", "darken")
+CALLBACK_KEY: Final = "GREENROOM_CALLBACK_SECRET"
 _FILE_ENDS: Final = (".yaml", ".yml", ".json")
 
 Action = Annotated[
@@ -45,6 +48,10 @@ MarkdownFile = Annotated[
 JunitFile = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write it as a JUnit report too, a test case per rule.")
 ]
+Callback = Annotated[
+    str | None,
+    typer.Option(metavar="WEBHOOK|URL", help=f"If it is wait, send there what becomes of it; {CALLBACK_KEY} signs."),
+]
 
 
 @command(group, "check", needs=Needs.ENVIRONMENT)
@@ -59,6 +66,7 @@ def check_gate(
     flag: Flag = None,
     audience: Audience = None,
     scheduled_for: ScheduledFor = None,
+    callback: Callback = None,
     markdown: MarkdownFile = None,
     junit: JunitFile = None,
 ) -> None:
@@ -67,8 +75,11 @@ def check_gate(
     In GitHub Actions it is added to the job's summary, and `decision` is an output of the step.
     """
     asked = _question(session, service, action, (digest, commit, artifact), slot, (flag, audience))
-    asked |= _scheduled(scheduled_for)
-    _end(session, ask(session, asked), markdown, junit)
+    asked |= _scheduled(scheduled_for) | _called_back(callback)
+    decision = ask(session, asked)
+    if callback is not None:
+        _tell_callback(session, decision.body.get("callback"), callback)
+    _end(session, decision, markdown, junit)
 
 
 @command(group, "wait", needs=Needs.ENVIRONMENT)
@@ -168,6 +179,27 @@ def _question(
 def _scheduled(text: str | None) -> dict[str, str]:
     made = moment(text, is_ahead=True)
     return {} if made is None else {"scheduled_for": made}
+
+
+def _called_back(to: str | None) -> dict[str, Any]:
+    """A webhook's key, or a URL. The secret comes out of a variable: others can see a command line."""
+    if to is None:
+        return {}
+    if "://" not in to:
+        return {"callback": {"webhook": to}}
+    secret = os.environ.get(CALLBACK_KEY)
+    return {"callback": {"url": to, **({"secret": secret} if secret else {})}}
+
+
+def _tell_callback(session: Session, opened: Any, to: str) -> None:
+    """Beside the decision: what comes to whom, and the secret that nobody can look up later."""
+    if opened is None:
+        session.screen.say("nothing is sent: the answer is final")
+        return
+    name = to if "://" not in to else urlsplit(to).netloc
+    session.screen.say(f"what becomes of it is sent to {name}, until {opened['expires_at']}")
+    if opened["secret"] is not None:
+        session.screen.say(f"signed with {opened['secret']}, shown this once")
 
 
 def _policy(given: str | None) -> dict[str, Any]:
