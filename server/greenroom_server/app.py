@@ -35,6 +35,8 @@ from greenroom_server.releases.routes_builds import ROUTES as BUILD_ROUTES
 from greenroom_server.releases.routes_events import ROUTES as EVENT_ROUTES
 from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
 from greenroom_server.releases.routes_services import ROUTES as SERVICE_ROUTES
+from greenroom_server.rollouts.listening import Listener
+from greenroom_server.rollouts.routes import release_routes
 from greenroom_server.settings import Settings
 from greenroom_server.web.health import Check, Readiness, Scrape, health_routes
 from greenroom_server.web.kit import WebKit
@@ -51,7 +53,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
     return Server(settings, clock or SystemClock())
 
 
-def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk, waiting: Waiting) -> tuple[Route, ...]:
+def routes(
+    *, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk, waiting: Waiting, listener: Listener
+) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
     shelves = Shelves()
     return (
@@ -67,6 +71,7 @@ def routes(*, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk,
         *EVENT_ROUTES,
         *decision_routes(shelves, waiting, desk),
         *story_routes(shelves.policies),
+        *release_routes(listener),
         *AUDIT_ROUTES,
         *webhook_routes(desk),
         *EXPOSURE_ROUTES,
@@ -89,6 +94,7 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
         take_in=core.exposures.take_in,
         desk=core.webhooks.desk,
         waiting=Waiting(core.database, core.news, core.clock),
+        listener=core.scheduler.listener,
     )
     hot_paths: ASGIApp = core.delivery.hot_paths
     router: ASGIApp = build_router(table, kit=kit)

@@ -25,6 +25,7 @@ def work_beside(core: Core, stack: AsyncExitStack) -> None:
         ("keeping exposures", _keep_exposures(core)),
         ("watching darkness", _watch_darkness(core)),
         ("calling back", _call_back(core)),
+        ("moving releases", core.scheduler.run(core.settings.release_interval_s)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))

@@ -25,6 +25,8 @@ from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.service import Exposures
 from greenroom_server.installation import Opened, open_installation, save_directory
 from greenroom_server.observability.metrics import Metrics
+from greenroom_server.rollouts.guardrail_reader import NoGuardrails
+from greenroom_server.rollouts.scheduler import Scheduler
 from greenroom_server.settings import Settings
 from greenroom_server.webhooks.address import Egress
 from greenroom_server.webhooks.client import Client
@@ -53,6 +55,7 @@ class Core:
     exposures: Exposures
     webhooks: Webhooks
     news: NewsDesk
+    scheduler: Scheduler
     feed: ChangeFeed
     metrics: Metrics
     idempotency: SqlIdempotencyStore
@@ -113,6 +116,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         exposures=exposures,
         webhooks=webhooks,
         news=news,
+        scheduler=Scheduler(database, NoGuardrails(), on_moved=webhooks.wake),
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     alert_interval_s: float = Field(
         default=60.0, gt=0, le=3600, description="seconds between two looks for dark flags that were served"
     )
+    release_interval_s: float = Field(
+        default=2.0, gt=0, le=3600, description="seconds between two looks at the releases that are under way"
+    )
     webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode] = Field(
         default=(443, 8443), description="ports that webhooks may be sent to, separated by commas"
     )

@@ -118,7 +118,18 @@ DECISION_BODIES: Final[dict[str, Any]] = {
     "make_decision": DECISION,
     "simulate_decision": DECISION,
 }
-ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES, **DECISION_BODIES}
+NAMED_RELEASE: Final = {
+    "key": "quiet",
+    "environment": "development",
+    "flags": [{"flag": DARK_FLAG}],
+    "steps": [{"audience": "everyone"}],
+}
+NAMED_RELEASE_BODIES: Final[dict[str, Any]] = {
+    "create_release": {**NAMED_RELEASE, "key": "another", "flags": [{"flag": "new-checkout"}]},
+    "schedule_release": {},
+    "approve_release": {"digest": DIGEST},
+}
+ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES, **DECISION_BODIES, **NAMED_RELEASE_BODIES}
 # Somebody's word: a token that names nobody, as all of these, has none to give. Another's is not theirs to take back.
 SOMEBODYS: Final = {
     "create_approval",
@@ -127,6 +138,7 @@ SOMEBODYS: Final = {
     "accept_demo",
     "withdraw_approval",
     "withdraw_veto",
+    "approve_release",
 }
 PLURALS: Final = {noun.plural: noun.kind for noun in NOUNS}
 ADDING: Final = [route for route in FACT_ROUTES if route.method == "POST" and route.path.rpartition("/")[2] in PLURALS]
@@ -167,6 +179,7 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
         *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
         ("POST", "policies", POLICY),
         ("POST", "decisions", DECISION),
+        ("POST", "releases", NAMED_RELEASE),
     ]
     ids = {}
     for method, path, body in steps:
@@ -176,8 +189,10 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
             "services/web/deployments": "deployment",
             "evidence": "evidence",
             "decisions": "decision",
+            "releases": "release",
         }.get(path, PLURALS.get(path, ""))
-        ids[kind] = reply.json().get("id") or reply.json().get("items", [{}])[0].get("id", "")
+        made = reply.json()
+        ids[kind] = made.get("id") or made.get("items", [{}])[0].get("id") or made.get("key", "")
     return ids
 
 

@@ -21,6 +21,7 @@ AUTHOR: Final = READ | {
     "stories.write",
     "facts.write",
     "policies.write",
+    "rollouts.write",
     "decisions.write",
 }
 # The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.

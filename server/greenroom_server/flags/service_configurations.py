@@ -33,6 +33,13 @@ async def update_configuration(work: Work, path: Path, patch: Any) -> Outcome[Co
     return await _replace(work, place, wanted, "configuration.update")
 
 
+async def replace_configuration(work: Work, path: Path, wanted: ConfigurationIn) -> Outcome[ConfigurationOut]:
+    """Let the flag be served just so there: for whoever has made up the whole of it from what is there now."""
+    place = await get_place(work.session, path, lock=True)
+    work.check_version_if_named(place.configuration.version)
+    return await _replace(work, place, wanted, "configuration.update")
+
+
 async def switch_flag(work: Work, path: Path, *, enabled: bool) -> Outcome[ConfigurationOut]:
     """Switch the flag on or off there. Switching it to what it is changes nothing."""
     place = await get_place(work.session, path, lock=True)

@@ -13,7 +13,12 @@ def all_routes() -> list[Any]:
     desk = desk_of(Settings())
     nothing: Any = None  # no request is made here
     table = routes(
-        readiness=lambda: (), scrape=lambda _: (b"", "text/plain"), take_in=_take_in, desk=desk, waiting=nothing
+        readiness=lambda: (),
+        scrape=lambda _: (b"", "text/plain"),
+        take_in=_take_in,
+        desk=desk,
+        waiting=nothing,
+        listener=nothing,
     )
     return [*table, *HOT_ROUTES]
 

@@ -140,6 +140,7 @@ async def test_every_operation_answers_as_documented(
     await _webhooks(seen, admin, example_url)
     await _tokens_and_import(seen, admin)
     await _releases(seen, admin, tokens)
+    await _named_releases(seen, admin)
     await _policies_and_decisions(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
@@ -213,6 +214,45 @@ async def _releases(seen: "Seen", admin: ContractClient, tokens: dict[str, str])
         if operation_id == "finish_deployment":
             again = await seen.step(ada, "POST", f"{SHOP}/services/checkout/deployments", STAGED)
             await seen.step(ada, "POST", f"{SHOP}/deployments/{again['id']}/fail", {})
+
+
+async def _named_releases(seen: "Seen", admin: ContractClient) -> None:
+    """One of two flags in staging: planned, scheduled, approved, started, held, taken back, ended and forgotten."""
+    wanted = {"name": "Cleo", "kind": "admin", "person": "cleo@shop.example", "roles": ["product"]}
+    cleo = admin.bearing((await admin.post("/api/v1/tokens", json=wanted)).json()["token"])
+    releases, spring = f"{SHOP}/releases", f"{SHOP}/releases/spring"
+    plan = {
+        "key": "spring",
+        "environment": "staging",
+        "flags": [{"flag": "gift-cards"}, {"flag": "max-cart-items", "variant": "large"}],
+        "steps": [
+            {"audience": {"percent": 5}, "flags": {"gift-cards": {"segment": "staff"}}},
+            {"audience": {"percent": 25.5}, "advance": {"after": "1h", "guardrails": ["errors"]}},
+        ],
+        "start_approval": {"role": "product"},
+    }
+    await seen.step(admin, "POST", releases, plan, dry_run=True)
+    digest = (await seen.step(admin, "POST", releases, plan))["digest"]
+    steps: list[tuple[ContractClient, str, str, Any]] = [
+        (admin, "PATCH", spring, {"name": "Spring"}),
+        (admin, "POST", f"{spring}/schedule", {"local": "2027-01-04T09:00", "zone": "Europe/Berlin"}),
+        (cleo, "POST", f"{spring}/approve", {"digest": digest}),
+        (admin, "POST", f"{spring}/go", {}),
+        (admin, "POST", f"{spring}/hold", {"reason": "lunch"}),
+        (admin, "POST", f"{spring}/resume", None),
+        (admin, "POST", f"{spring}/go", {"force": True}),
+        (admin, "POST", f"{spring}/undo", {"to": "previous"}),
+        (admin, "POST", f"{spring}/abort", None),
+        (admin, "POST", f"{spring}/undo", None),
+    ]
+    for client, method, url, body in steps:
+        await seen.step(client, method, url, body, dry_run=True)
+        await seen.step(client, method, url, body)
+    assert len((await seen.step(admin, "GET", f"{spring}/moves", None))["items"]) == 4
+    await seen.step(admin, "GET", spring, None)
+    await seen.step(admin, "GET", f"{releases}?state=undone&environment=staging&limit=1", None)
+    await seen.step(admin, "DELETE", spring, None, dry_run=True)
+    await seen.step(admin, "DELETE", spring, None)
 
 
 async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:

@@ -21,6 +21,7 @@ from greenroom_server.releases import wire_builds as builds
 from greenroom_server.releases import wire_events as events
 from greenroom_server.releases import wire_evidence as evidence
 from greenroom_server.releases import wire_facts as facts
+from greenroom_server.rollouts import wire as rollouts
 from greenroom_server.webhooks import wire as webhooks
 
 # Described by hand in openapi.yaml and named by the models with `WithJsonSchema`.
@@ -55,6 +56,7 @@ def models() -> list[type[BaseModel]]:
             evidence,
             facts,
             stories,
+            rollouts,
             webhooks,
         )
         for name, model in vars(module).items()

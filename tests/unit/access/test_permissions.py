@@ -13,6 +13,7 @@ AUTHOR = READ | {
     "stories.write",
     "facts.write",
     "policies.write",
+    "rollouts.write",
     "decisions.write",
 }
 JUDGE = {"judgements.write", "modes.write", "evidence.revoke", "policies.activate"}
