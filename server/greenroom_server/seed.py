@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +14,8 @@ from greenroom_server.access.service import create_token, ensure_installation, n
 from greenroom_server.access.wire import SetupIn, TokenIn
 from greenroom_server.clock import Clock
 from greenroom_server.database.engine import Database
+from greenroom_server.decisions.service_policies import activate_policy, create_policy
+from greenroom_server.decisions.wire import ActivationIn
 from greenroom_server.errors import NotFound
 from greenroom_server.flags.service_import import import_project
 from greenroom_server.flags.service_scope import find_environment_id, get_project
@@ -23,7 +26,6 @@ from greenroom_server.web.validation import parse
 from greenroom_server.web.yaml_codec import read_yaml
 
 PROJECT = "shop"
-_PIPELINE = "PIPELINE_TOKEN"
 _MAX_NODES = 100_000
 _TOKENS = {
     "MANAGER_TOKEN": TokenIn(
@@ -40,14 +42,12 @@ _TOKENS = {
 
 def example_document() -> ProjectDocument:
     """The example as `POST /api/v1/import` takes it."""
-    text = (Path(__file__).parent / "example" / "shop.yaml").read_bytes()
-    return parse(ProjectDocument, read_yaml(text, nodes=_MAX_NODES))
+    return parse(ProjectDocument, _read("shop.yaml"))
 
 
 def example_facts() -> ExampleFacts:
     """What is told of the example's releases."""
-    text = (Path(__file__).parent / "example" / "releases.yaml").read_bytes()
-    return parse(ExampleFacts, read_yaml(text, nodes=_MAX_NODES))
+    return parse(ExampleFacts, _read("releases.yaml"))
 
 
 async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> list[str]:
@@ -71,9 +71,9 @@ async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> li
             for name, wanted in _TOKENS.items()
         }
         texts |= {name: one.token for name, one in made.items()}
-        wanted, machine = _TOKENS[_PIPELINE], made[_PIPELINE]
-        pipeline = Principal(machine.id, wanted.name, wanted.kind, PERMISSIONS[wanted.kind])
-        await tell_example(work, Work(session, pipeline, now), PROJECT, example_facts())
+        holders = {name: Work(session, _holder(one.id, _TOKENS[name]), now) for name, one in made.items()}
+        await tell_example(work, holders["PIPELINE_TOKEN"], PROJECT, example_facts())
+        await _rule(holders["DEVELOPER_TOKEN"], holders["MANAGER_TOKEN"])
     lines = [f"export {name}={text}" for name, text in texts.items()]
     if tokens_file is None:
         return [f"the project `{PROJECT}` is there; its tokens, shown once:", *lines]
@@ -88,6 +88,21 @@ async def _first_admin(session: AsyncSession, now: datetime) -> tuple[UUID, str]
         return None
     created = await set_up(session, SetupIn(setup_token=setup_token, name="example: administrator"), now)
     return created.id, created.token
+
+
+async def _rule(author: Work, activator: Work) -> None:
+    """Put the example's policy into force: one writes it, and somebody else lets it decide."""
+    policy = (await create_policy(author, PROJECT, _read("policy.yaml"))).result
+    wanted = ActivationIn(reason="the policy of the example")
+    await activate_policy(activator, PROJECT, policy.name, policy.version, wanted)
+
+
+def _holder(token_id: UUID, wanted: TokenIn) -> Principal:
+    return Principal(token_id, wanted.name, wanted.kind, PERMISSIONS[wanted.kind], person=wanted.person)
+
+
+def _read(name: str) -> Any:
+    return read_yaml((Path(__file__).parent / "example" / name).read_bytes(), nodes=_MAX_NODES)
 
 
 def _write(path: Path, text: str) -> None:

@@ -48,6 +48,7 @@ class ExampleEvidence(Closed):
     suite: Label
     digest: Digest | None = None
     commit: Commit | None = None
+    environment: Key | None = None
     run: Label
     hours_ago: Hours
     passed: Annotated[int, Field(ge=1)]
@@ -93,6 +94,7 @@ def _evidence(one: ExampleEvidence, now: datetime) -> EvidenceIn:
         kind=one.kind,
         suite=one.suite,
         subject=CheckedIn(digest=one.digest, commit=one.commit),
+        environment=one.environment,
         outcome="pass",
         counts=CountsIn(total=one.passed, passed=one.passed),
         run=RunIn(id=one.run),
