@@ -17,7 +17,6 @@ from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
 from greenroom_server.decisions.routes import decision_routes
 from greenroom_server.decisions.routes_stories import story_routes
-from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.waiting import Waiting
 from greenroom_server.delivery.hot_paths import HotPaths
 from greenroom_server.delivery.service import Delivery
@@ -31,8 +30,12 @@ from greenroom_server.flags.routes_segments import ROUTES as SEGMENT_ROUTES
 from greenroom_server.flags.service_scope import find_environment_id
 from greenroom_server.observability.logs import AccessLog
 from greenroom_server.observability.tracing import Tracing
+from greenroom_server.permits.desk import Desk as PermitDesk
+from greenroom_server.permits.routes import permit_routes
+from greenroom_server.permits.service_sanctions import PermitSanctions
 from greenroom_server.releases.routes_builds import ROUTES as BUILD_ROUTES
-from greenroom_server.releases.routes_events import ROUTES as EVENT_ROUTES
+from greenroom_server.releases.routes_builds import deployment_routes
+from greenroom_server.releases.routes_events import event_routes
 from greenroom_server.releases.routes_facts import ROUTES as FACT_ROUTES
 from greenroom_server.releases.routes_services import ROUTES as SERVICE_ROUTES
 from greenroom_server.rollouts.listening import Listener
@@ -54,10 +57,17 @@ def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
 
 
 def routes(
-    *, readiness: Readiness, scrape: Scrape, take_in: TakeIn, desk: Desk, waiting: Waiting, listener: Listener
+    *,
+    readiness: Readiness,
+    scrape: Scrape,
+    take_in: TakeIn,
+    desk: Desk,
+    waiting: Waiting,
+    permits: PermitDesk,
+    listener: Listener,
 ) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
-    shelves = Shelves()
+    sanctions = PermitSanctions(permits)
     return (
         *health_routes(readiness=readiness, scrape=scrape),
         *contract_routes(),
@@ -67,10 +77,12 @@ def routes(
         *SEGMENT_ROUTES,
         *SERVICE_ROUTES,
         *BUILD_ROUTES,
+        *deployment_routes(sanctions),
         *FACT_ROUTES,
-        *EVENT_ROUTES,
-        *decision_routes(shelves, waiting, desk),
-        *story_routes(shelves.policies),
+        *event_routes(sanctions),
+        *decision_routes(permits.shelves, waiting, desk),
+        *story_routes(permits.shelves.policies),
+        *permit_routes(permits),
         *release_routes(listener),
         *AUDIT_ROUTES,
         *webhook_routes(desk),
@@ -95,6 +107,7 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
         desk=core.webhooks.desk,
         waiting=Waiting(core.database, core.news, core.clock),
         listener=core.scheduler.listener,
+        permits=core.permits,
     )
     hot_paths: ASGIApp = core.delivery.hot_paths
     router: ASGIApp = build_router(table, kit=kit)

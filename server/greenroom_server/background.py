@@ -11,11 +11,13 @@ from greenroom_server.decisions.callbacks import LOOK_EVERY_S, Callbacks
 from greenroom_server.errors import GreenroomError, Unavailable
 from greenroom_server.exposures.service_darkness import watch_darkness
 from greenroom_server.observability.metrics import Metrics
+from greenroom_server.permits.service_keeping import Keeper
 
 log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S = 60.0
 _SAMPLING_S = 5.0
+_PERMITS_S = 1.0
 
 
 def work_beside(core: Core, stack: AsyncExitStack) -> None:
@@ -26,6 +28,7 @@ def work_beside(core: Core, stack: AsyncExitStack) -> None:
         ("watching darkness", _watch_darkness(core)),
         ("calling back", _call_back(core)),
         ("moving releases", core.scheduler.run(core.settings.release_interval_s)),
+        ("keeping permits", _keep_permits(core)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
@@ -75,6 +78,17 @@ async def _call_back(core: Core) -> None:
                 core.webhooks.wake()
         except GreenroomError as error:  # the store is away
             log.debug("callbacks wait for the database", reason=error.detail)
+
+
+async def _keep_permits(core: Core) -> None:
+    keeper = Keeper(core.database, core.permits, core.clock)
+    while True:
+        try:
+            if await keeper.keep_house():
+                core.webhooks.wake()
+        except GreenroomError as error:  # the store is away
+            log.debug("permits are looked after later", reason=error.detail)
+        await asyncio.sleep(_PERMITS_S)
 
 
 async def _sample(metrics: Metrics) -> None:

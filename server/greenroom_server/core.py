@@ -17,6 +17,7 @@ from greenroom_server.clock import Clock
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
 from greenroom_server.database.idempotency import SqlIdempotencyStore
+from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.service_news import NewsDesk
 from greenroom_server.delivery.disk import DiskCopies
 from greenroom_server.delivery.service import Delivery, DeliveryOptions
@@ -25,13 +26,15 @@ from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.service import Exposures
 from greenroom_server.installation import Opened, open_installation, save_directory
 from greenroom_server.observability.metrics import Metrics
+from greenroom_server.permits.desk import Desk as PermitDesk
+from greenroom_server.permits.statements import Verifier
 from greenroom_server.rollouts.guardrail_reader import NoGuardrails
 from greenroom_server.rollouts.scheduler import Scheduler
+from greenroom_server.sealing import Sealer
 from greenroom_server.settings import Settings
 from greenroom_server.webhooks.address import Egress
 from greenroom_server.webhooks.client import Client
 from greenroom_server.webhooks.desk import Desk
-from greenroom_server.webhooks.sealing import Sealer
 from greenroom_server.webhooks.sender import Pace, Webhooks
 
 # A server that starts waits so long for its first look at the store, should it have copies on disk.
@@ -56,6 +59,7 @@ class Core:
     webhooks: Webhooks
     news: NewsDesk
     scheduler: Scheduler
+    permits: PermitDesk
     feed: ChangeFeed
     metrics: Metrics
     idempotency: SqlIdempotencyStore
@@ -117,6 +121,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         webhooks=webhooks,
         news=news,
         scheduler=Scheduler(database, NoGuardrails(), on_moved=webhooks.wake),
+        permits=permits_of(settings, opened.installation.installation_id),
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),
@@ -140,6 +145,12 @@ def _webhooks_of(settings: Settings, database: Database, clock: Clock) -> Webhoo
     client = Client(desk.egress, user_agent=f"greenroom-server/{VERSION}")
     pace = Pace(retention=timedelta(days=settings.webhook_retention_days))
     return Webhooks(database, client, desk, clock=clock, pace=pace)
+
+
+def permits_of(settings: Settings, installation_id: UUID) -> PermitDesk:
+    """What decides on permits and signs them: in the name of the public address, or of this installation."""
+    verifier = Verifier(settings.public_url or f"urn:uuid:{installation_id}", VERSION)
+    return PermitDesk(Shelves(), sealer_of(settings), verifier)
 
 
 def _feed_of(
@@ -181,7 +192,12 @@ def desk_of(settings: Settings) -> Desk:
         egress = Egress.of(settings.webhook_egress, ports=settings.webhook_ports, is_insecure=settings.webhook_insecure)
     except ValueError as error:
         raise ValueError(f"GREENROOM_WEBHOOK_EGRESS: {error}") from None
+    return Desk(egress, sealer_of(settings))
+
+
+def sealer_of(settings: Settings) -> Sealer:
+    """How secrets are kept; raises ValueError, naming the setting that is wrong."""
     try:
-        return Desk(egress, Sealer([key.get_secret_value() for key in settings.webhook_secret_keys]))
+        return Sealer([key.get_secret_value() for key in settings.webhook_secret_keys])
     except ValueError:
         raise ValueError("GREENROOM_WEBHOOK_SECRET_KEYS: a key is 32 bytes as URL-safe base64") from None

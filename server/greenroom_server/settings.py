@@ -52,7 +52,9 @@ class Settings(BaseSettings):
         default=False, description="for development: let webhooks go to `http:`, any port and private addresses"
     )
     webhook_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="keys that encrypt webhook secrets at rest, separated by commas; the first one encrypts"
+        default=(),
+        description="keys that encrypt the secrets of webhooks and permits at rest, separated by commas; "
+        "the first one encrypts",
     )
     webhook_retention_days: int = Field(
         default=14, ge=1, le=400, description="days for which webhook deliveries are kept"

@@ -108,8 +108,10 @@ POLICY: Final = {
     "time_zone": "Europe/Berlin",
     "environments": {"development": {"order": 10, "tier": "development"}},
     "rules": [{"id": "veto", "kind": "veto", "actions": ["deploy"], "environments": ["development"]}],
+    "break_glass": {"roles": ["product"]},
 }
 DECISION: Final = {"action": "deploy", "service": "web", "environment": "development", "digest": DIGEST}
+PERMIT: Final = {"service": "web", "environment": "development", "digest": DIGEST}
 DECISION_BODIES: Final[dict[str, Any]] = {
     "create_policy": {**POLICY, "name": "another"},
     "check_policy": POLICY,
@@ -117,6 +119,12 @@ DECISION_BODIES: Final[dict[str, Any]] = {
     "activate_policy": {},
     "make_decision": DECISION,
     "simulate_decision": DECISION,
+    "issue_permit": PERMIT,
+    "release_permit": {},
+    "open_break_glass": {**PERMIT, "reason": "it burns", "ticket": "INC-1"},
+    "confirm_break_glass": {},
+    "withdraw_break_glass": {},
+    "review_break_glass": {"findings": "it burnt"},
 }
 NAMED_RELEASE: Final = {
     "key": "quiet",
@@ -139,6 +147,10 @@ SOMEBODYS: Final = {
     "withdraw_approval",
     "withdraw_veto",
     "approve_release",
+    "open_break_glass",
+    "confirm_break_glass",
+    "withdraw_break_glass",
+    "review_break_glass",
 }
 PLURALS: Final = {noun.plural: noun.kind for noun in NOUNS}
 ADDING: Final = [route for route in FACT_ROUTES if route.method == "POST" and route.path.rpartition("/")[2] in PLURALS]
@@ -174,24 +186,30 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
         ("POST", "services", {"key": "web", "name": "Web"}),
         ("PUT", "stories/SHOP-117", {}),
         ("POST", "services/web/builds", {"digests": [DIGEST], "commit": COMMIT}),
+        ("POST", "policies", POLICY),
+        ("PATCH", "policy-settings", {"four_eyes": False}),
+        ("POST", "policies/small/versions/1/activate", {}),
+        ("POST", "permits", PERMIT),
+        ("POST", "break-glass", DECISION_BODIES["open_break_glass"]),
         ("POST", "services/web/deployments", RELEASE_BODIES["start_deployment"]),
         ("POST", "evidence", {**RELEASE_BODIES["add_evidence"], "environment": "development"}),
         *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
-        ("POST", "policies", POLICY),
         ("POST", "decisions", DECISION),
         ("POST", "releases", NAMED_RELEASE),
     ]
     ids = {}
     for method, path, body in steps:
-        reply = await ada.request(method, f"{shop}/{path}", json=body)
+        reply = await ada.request(method, f"{shop}/{path}", json=body, headers={"If-Match": "*"})
         assert reply.is_success, reply.text
         kind = {
             "services/web/deployments": "deployment",
             "evidence": "evidence",
             "decisions": "decision",
             "releases": "release",
+            "permits": "permit",
+            "break-glass": "break_glass",
         }.get(path, PLURALS.get(path, ""))
-        made = reply.json()
+        made = reply.json()["permit"] if path == "permits" else reply.json()
         ids[kind] = made.get("id") or made.get("items", [{}])[0].get("id") or made.get("key", "")
     return ids
 

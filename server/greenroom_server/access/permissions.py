@@ -23,6 +23,8 @@ AUTHOR: Final = READ | {
     "policies.write",
     "rollouts.write",
     "decisions.write",
+    "permits.write",
+    "break_glass.write",
 }
 # The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.
 JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke", "policies.activate"})
@@ -46,10 +48,11 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "people.write",
         "producers.write",
         "policies.settings",
+        "permits.keys",
     },
     "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},
-    "pipeline": READ | {"metrics.read", "facts.write", "decisions.write"},
+    "pipeline": READ | {"metrics.read", "facts.write", "decisions.write", "permits.write"},
     "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),
     "client": frozenset({"self.read", "evaluate", "exposures.write"}),
 }

@@ -26,10 +26,10 @@ from greenroom_server.errors import Conflict, FieldError, GreenroomError, Invali
 from greenroom_server.flags.work import Work
 from greenroom_server.policy.facts import Instant
 from greenroom_server.releases.service_scope import new_id
+from greenroom_server.sealing import Unreadable
 from greenroom_server.webhooks import signing
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.events import Happening
-from greenroom_server.webhooks.sealing import Unreadable
 from greenroom_server.webhooks.service import read_webhook
 from greenroom_server.webhooks.service_outbox import Callback, call_back, enqueue_for
 

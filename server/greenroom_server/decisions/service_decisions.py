@@ -3,8 +3,9 @@
 INVARIANT: a decision, what it was made from and its audit event commit together, and only then is it answered.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,12 +27,13 @@ from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.decide import decide, decide_on
 from greenroom_server.policy.decision import Decision
 from greenroom_server.policy.explain import steps_in_words
-from greenroom_server.policy.facts import Instant, Request
+from greenroom_server.policy.facts import Instant, Request, Snapshot
 from greenroom_server.policy.fixtures import Situation
 from greenroom_server.policy.question import Index
 from greenroom_server.policy.stored import read_request, read_snapshot
 from greenroom_server.releases.service_builds import page_builds
-from greenroom_server.releases.service_scope import id_of, new_id, place_of
+from greenroom_server.releases.service_facts import use
+from greenroom_server.releases.service_scope import id_of, new_id, open_ledger, place_of
 
 _PACK: Final = zstandard.ZstdCompressor(level=1)
 _UNPACK: Final = zstandard.ZstdDecompressor()
@@ -44,6 +46,7 @@ class Made:
 
     id: UUID
     seen: Seen
+    policy: Policy | None
     request: Request
     decision: Decision
 
@@ -56,15 +59,31 @@ async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelve
     return await decide_again(work, project_key, await _request_of(work, project_key, wanted), shelves)
 
 
-async def decide_again(work: Work, project_key: str, request: Request, shelves: Shelves) -> Made:
-    """Decide a request that was checked when it was first made."""
+async def decide_again(
+    work: Work,
+    project_key: str,
+    request: Request,
+    shelves: Shelves,
+    *,
+    without: Callable[[Snapshot], Snapshot] | None = None,
+) -> Made:
+    """Decide a request that was checked when it was first made; `without` leaves facts out.
+
+    In a writing transaction, hold the place and the ledger: then nothing changes between its statements.
+    """
     seen, facts = await shelves.facts.look(work, project_key, request)
     policy = await find_policy(work.session, shelves.policies, seen.version_id)
-    return Made(new_id(work.now), seen, request, decide_on(facts, request, policy, instant_of(work.now)))
+    if without is not None:
+        facts = Index(without(facts.snapshot))
+    return Made(new_id(work.now), seen, policy, request, decide_on(facts, request, policy, instant_of(work.now)))
 
 
-async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
-    """Store the decision with its audit event; what is answered is what is stored."""
+async def keep_decision(work: Work, made: Made, *, is_of_permit: bool = False) -> Outcome[dict[str, Any]]:
+    """Store the decision with its audit event; what is answered is what is stored.
+
+    A break-glass that lets something through is used up by that: raises `Conflict` if another was quicker. Where the
+    policy asks for permits it is the permit that lets through and not the decision.
+    """
     decision, request, seen = made.decision, made.request, made.seen
     subject, body = request.digest or request.flag or "", decision_bytes(decision)
     values = {
@@ -84,10 +103,12 @@ async def keep_decision(work: Work, made: Made) -> Outcome[dict[str, Any]]:
         "decided_at": work.now,
     }
     await fetch_one(work.session, _KEEP, *(values[name] for name in _KEPT))
+    path = decision_path(seen.place.project_key, made.id)
+    if decision.break_glass is not None and not is_of_permit and not asks_for_permit(made.policy, request.environment):
+        await use_break_glass(work, made, path)
     told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
     told |= {"subject": subject, "inputs_digest": decision.inputs_digest}
     changes = [{"path": "", "op": "add", "to": told}]
-    path = decision_path(seen.place.project_key, made.id)
     await work.note(seen.place.project_key, f"decision.{request.action}", path, changes)
     return Outcome(answered(orjson.loads(body), str(made.id), simulated=False), changes)
 
@@ -97,6 +118,25 @@ _KEEP: Final = (
     f"INSERT INTO decision ({', '.join(_KEPT)})"  # noqa: S608 (our own columns)
     f" VALUES ({', '.join(f'${number}' for number in range(1, len(_KEPT) + 1))})"
 )
+
+
+def asks_for_permit(policy: Policy | None, environment: str) -> bool:
+    """Whether whatever is deployed there needs a permit."""
+    spec = None if policy is None else policy.document.environments.get(environment)
+    return spec is not None and spec.permits == "required"
+
+
+async def use_break_glass(work: Work, made: Made, by: str) -> None:
+    """The break-glass of a decision was used, by what lies at this path, and somebody owes the review."""
+    policy, name, project_key = made.policy, made.decision.break_glass, made.seen.place.project_key
+    if policy is None or policy.document.break_glass is None or name is None:
+        return
+    ledger = await open_ledger(work, project_key)
+    due = work.now + timedelta(milliseconds=policy.document.break_glass.review_within)
+    used = {"by": by, "review_due": due.isoformat()}
+    await use(work, ledger, UUID(name), used)
+    target = f"/api/v1/projects/{project_key}/break-glass/{name}"
+    await work.note(project_key, "break_glass.use", target, [{"path": "/used", "op": "add", "to": used}])
 
 
 async def simulate_decision(work: Work, project_key: str, wanted: SimulationIn, shelves: Shelves) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class DecisionRow(SQLModel, table=True):
 class CallbackRow(SQLModel, table=True):
     """Somebody was told to wait and wants to hear what becomes of it; the row goes with the message that tells.
 
-    `webhook` is the key of a destination of the project; else `url` is one, and `secret` signs, as `webhooks.sealing`
+    `webhook` is the key of a destination of the project; else `url` is one, and `secret` signs, as `sealing`
     made it. `seq`, `activation` and `revision` are the marks of the last look, and at `due_at` the next one comes in
     any case. `kind` and `token_id` are the token's that asked.
     """

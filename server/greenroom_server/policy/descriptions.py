@@ -116,6 +116,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
         "after": "Environments in which a build must have been before, if a rule of kind `order` asks.",
         "slots": "Places for builds side by side, such as blue and green.",
         "concurrency": "How many permits may be open at the same time.",
+        "permits": "With `required`, whatever is deployed without a permit opens an obstacle.",
         "parity": "That it is held like another environment.",
     },
     "ParityDemand": {

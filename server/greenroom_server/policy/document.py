@@ -59,6 +59,7 @@ class EnvironmentSpec(_Closed):
     after: Keys = ()
     slots: Keys = ()
     concurrency: Count = 1
+    permits: Literal["optional", "required"] = "optional"
     parity: ParityDemand | None = None
 
 

@@ -5,6 +5,7 @@ from greenroom_server.flags.work import plain
 from greenroom_server.releases import service_builds as builds
 from greenroom_server.releases import service_deployments as deployments
 from greenroom_server.releases.reading import by_seq
+from greenroom_server.releases.sanctions import Sanctions
 from greenroom_server.releases.service_services import service_path
 from greenroom_server.releases.wire_builds import BuildIn, DeploymentIn, DigestIn, FailIn, FinishIn, LiveIn
 from greenroom_server.web import pagination
@@ -45,12 +46,6 @@ async def read_registered_build(call: Call) -> Reply:
     return Reply(body=plain(found))
 
 
-async def start_deployment(call: Call) -> Reply:
-    project, wanted = call.params["project"], call.parse(DeploymentIn)
-    outcome = await deployments.start_deployment(work_of(call), project, call.params["service"], wanted)
-    return answer_if_new(call, outcome, deployments.deployment_path(project, outcome.result.id))
-
-
 async def list_deployments(call: Call) -> Reply:
     request, before = by_seq(call)
     wanted = deployments.DeploymentFilter(
@@ -65,25 +60,6 @@ async def list_deployments(call: Call) -> Reply:
 async def read_deployment(call: Call) -> Reply:
     found = await deployments.read_deployment(work_of(call), call.params["project"], call.params["deployment"])
     return Reply(body=plain(found))
-
-
-async def finish_deployment(call: Call) -> Reply:
-    params, wanted = call.params, call.parse(FinishIn)
-    return answer(
-        call, await deployments.finish_deployment(work_of(call), params["project"], params["deployment"], wanted)
-    )
-
-
-async def fail_deployment(call: Call) -> Reply:
-    params, wanted = call.params, call.parse(FailIn)
-    return answer(
-        call, await deployments.fail_deployment(work_of(call), params["project"], params["deployment"], wanted)
-    )
-
-
-async def make_live(call: Call) -> Reply:
-    params, wanted = call.params, call.parse(LiveIn)
-    return answer(call, await deployments.make_live(work_of(call), params["project"], params["deployment"], wanted))
 
 
 _PROJECT = "/api/v1/projects/{project}"
@@ -116,9 +92,37 @@ ROUTES = (
         store="read",
         query=(*pagination.QUERY, "environment", "digest", "running"),
     ),
-    Route("POST", _DEPLOYMENTS, "start_deployment", "facts.write", start_deployment, idempotent=True),
     Route("GET", _DEPLOYMENT, "read_deployment", "releases.read", read_deployment, store="read"),
-    Route("POST", f"{_DEPLOYMENT}/finish", "finish_deployment", "facts.write", finish_deployment, writes=True),
-    Route("POST", f"{_DEPLOYMENT}/fail", "fail_deployment", "facts.write", fail_deployment, writes=True),
-    Route("POST", f"{_DEPLOYMENT}/live", "make_live", "facts.write", make_live, writes=True),
 )
+
+
+def deployment_routes(sanctions: Sanctions) -> tuple[Route, ...]:
+    """The routes on which deployments are told of; `sanctions` looks at them."""
+
+    async def start_deployment(call: Call) -> Reply:
+        project, wanted = call.params["project"], call.parse(DeploymentIn)
+        outcome = await deployments.start_deployment(work_of(call), project, call.params["service"], wanted, sanctions)
+        return answer_if_new(call, outcome, deployments.deployment_path(project, outcome.result.id))
+
+    async def finish_deployment(call: Call) -> Reply:
+        wanted = call.parse(FinishIn)
+        return answer(call, await deployments.finish_deployment(work_of(call), *_named(call), wanted, sanctions))
+
+    async def fail_deployment(call: Call) -> Reply:
+        wanted = call.parse(FailIn)
+        return answer(call, await deployments.fail_deployment(work_of(call), *_named(call), wanted, sanctions))
+
+    async def make_live(call: Call) -> Reply:
+        wanted = call.parse(LiveIn)
+        return answer(call, await deployments.make_live(work_of(call), *_named(call), wanted, sanctions))
+
+    return (
+        Route("POST", _DEPLOYMENTS, "start_deployment", "facts.write", start_deployment, idempotent=True),
+        Route("POST", f"{_DEPLOYMENT}/finish", "finish_deployment", "facts.write", finish_deployment, writes=True),
+        Route("POST", f"{_DEPLOYMENT}/fail", "fail_deployment", "facts.write", fail_deployment, writes=True),
+        Route("POST", f"{_DEPLOYMENT}/live", "make_live", "facts.write", make_live, writes=True),
+    )
+
+
+def _named(call: Call) -> tuple[str, str]:
+    return call.params["project"], call.params["deployment"]

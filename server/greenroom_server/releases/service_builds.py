@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Invalid, LimitExceeded, NotFound
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
-from greenroom_server.releases.service_scope import get_service, new_id, open_ledger, place_of
+from greenroom_server.releases.service_scope import Place, get_service, new_id, open_ledger, place_of
 from greenroom_server.releases.service_services import service_path
 from greenroom_server.releases.service_stories import ensure_stories, note_work
 from greenroom_server.releases.tables import BuildCommitRow, BuildDigestRow, BuildRow, ServiceRow
@@ -114,6 +114,16 @@ async def page_builds(
 async def read_build(work: Work, project_key: str, service_key: str, digest: str) -> RegisteredBuildOut:
     service = await get_service(work, await place_of(work, project_key), service_key)
     return (await _outs(work, service, [await _get_build(work, service, digest)]))[0]
+
+
+async def digests_beside(work: Work, place: Place, service_key: str, digest: str) -> frozenset[str]:
+    """All digests of the build that has this one, and this one, whether anybody knows it or not."""
+    service = await get_service(work, place, service_key)
+    build_id = await _build_id_of(work, service, digest)
+    if build_id is None:
+        return frozenset({digest})
+    found = select(col(BuildDigestRow.digest)).where(col(BuildDigestRow.build_id) == build_id)
+    return frozenset(await work.session.scalars(found))
 
 
 def _with_own_commit(wanted: BuildIn) -> list[CommitIn]:

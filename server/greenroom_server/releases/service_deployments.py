@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
+from greenroom_server.releases.sanctions import NOBODY_ASKS, Move, Sanctions
 from greenroom_server.releases.service_places import lock_places
 from greenroom_server.releases.service_scope import (
     Ledger,
@@ -45,7 +46,7 @@ class DeploymentFilter:
 
 
 async def start_deployment(
-    work: Work, project_key: str, service_key: str, wanted: DeploymentIn
+    work: Work, project_key: str, service_key: str, wanted: DeploymentIn, sanctions: Sanctions = NOBODY_ASKS
 ) -> Outcome[DeploymentOut]:
     """Record that a digest is being deployed. It need not be a known one: its build may be registered later.
 
@@ -68,13 +69,21 @@ async def start_deployment(
         received_at=work.now,
         actor=work.principal.actor,
     )
+    found = await sanctions.begin(work, ledger, _move_of(row, service_key))
+    row.sanction, row.permit = found.sanction, found.permit or row.permit
     work.session.add(row)
     changes: Changes = [{"path": "", "op": "add", "to": plain(wanted)}]
     return await _noted(work, ledger, row, "deployment.start", changes)
 
 
 async def finish_deployment(
-    work: Work, project_key: str, text: str, wanted: FinishIn, *, is_timed: bool = True
+    work: Work,
+    project_key: str,
+    text: str,
+    wanted: FinishIn,
+    sanctions: Sanctions = NOBODY_ASKS,
+    *,
+    is_timed: bool = True,
 ) -> Outcome[DeploymentOut]:
     """Record that it runs: what ran in its slot before is removed. Finishing a finished one changes nothing.
 
@@ -101,11 +110,14 @@ async def finish_deployment(
         had_traffic = await _replace(work, row, before, at)
         if (not row.slot or wanted.live or had_traffic) and not await _is_live_since(work, row, at):
             await _take_traffic(work, row, at, row.ended_seq)
+    await _end_permit(work, ledger, row, sanctions)
     changes: Changes = [{"path": "/state", "op": "replace", "from": "started", "to": "finished"}]
     return await _noted(work, ledger, row, "deployment.finish", changes)
 
 
-async def fail_deployment(work: Work, project_key: str, text: str, wanted: FailIn) -> Outcome[DeploymentOut]:
+async def fail_deployment(
+    work: Work, project_key: str, text: str, wanted: FailIn, sanctions: Sanctions = NOBODY_ASKS
+) -> Outcome[DeploymentOut]:
     """Record that it never ran; what ran before goes on. Failing a failed one changes nothing."""
     require_plausible(work, failed_at=wanted.failed_at)
     ledger = await open_ledger(work, project_key)
@@ -115,13 +127,16 @@ async def fail_deployment(work: Work, project_key: str, text: str, wanted: FailI
     _require_started(row)
     row.state, row.ended_seq = "failed", ledger.next()
     row.failed_at = _not_before(wanted.failed_at or work.now, row.started_at, "failed_at")
+    await _end_permit(work, ledger, row, sanctions)
     changes: Changes = [{"path": "/state", "op": "replace", "from": "started", "to": "failed"}]
     if wanted.reason:
         changes.append({"path": "/reason", "op": "add", "to": wanted.reason})
     return await _noted(work, ledger, row, "deployment.fail", changes)
 
 
-async def make_live(work: Work, project_key: str, text: str, wanted: LiveIn) -> Outcome[DeploymentOut]:
+async def make_live(
+    work: Work, project_key: str, text: str, wanted: LiveIn, sanctions: Sanctions = NOBODY_ASKS
+) -> Outcome[DeploymentOut]:
     """Record that its slot has the traffic now; raises `Conflict` unless it runs. Once more changes nothing."""
     require_plausible(work, at=wanted.at)
     ledger = await open_ledger(work, project_key)
@@ -132,6 +147,7 @@ async def make_live(work: Work, project_key: str, text: str, wanted: LiveIn) -> 
         return Outcome((await _outs(work, [row]))[0], [])
     at = _not_before(wanted.at or work.now, row.deployed_at, "at")
     await _take_traffic(work, row, at, ledger.next())
+    await sanctions.switch(work, ledger, _move_of(row, await _service_key(work, row)))
     changes: Changes = [{"path": "/live/-", "op": "add", "to": {"live_from": at.isoformat()}}]
     return await _noted(work, ledger, row, "deployment.live", changes)
 
@@ -173,6 +189,20 @@ async def _get(work: Work, place: Place | Ledger, text: str) -> DeploymentRow:
     if row is None:
         raise NotFound(f"there is no deployment `{text}` in project `{place.project_key}`")
     return row
+
+
+def _move_of(row: DeploymentRow, service_key: str) -> Move:
+    return Move(str(row.id), service_key, row.environment, row.slot or None, row.digest, row.permit)
+
+
+async def _service_key(work: Work, row: DeploymentRow) -> str:
+    found = await work.session.scalars(select(col(ServiceRow.key)).where(col(ServiceRow.id) == row.service_id))
+    return found.one()
+
+
+async def _end_permit(work: Work, ledger: Ledger, row: DeploymentRow, sanctions: Sanctions) -> None:
+    if row.permit is not None and row.sanction in ("permit", "break_glass"):
+        await sanctions.end(work, ledger, row.permit, has_failed=row.state == "failed")
 
 
 def _require_started(row: DeploymentRow) -> None:

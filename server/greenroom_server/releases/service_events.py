@@ -5,6 +5,7 @@ service of ours, is ignored with the reason and not refused: the sender tells ma
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -16,12 +17,14 @@ from greenroom_server.releases.formats import drafts
 from greenroom_server.releases.formats.values import digest_of_bytes
 from greenroom_server.releases.intake import Told, offered_evidence
 from greenroom_server.releases.nouns import INCIDENT
+from greenroom_server.releases.sanctions import NOBODY_ASKS, Sanctions
 from greenroom_server.releases.service_builds import register_build
 from greenroom_server.releases.service_deployments import deployment_path, finish_deployment, start_deployment
 from greenroom_server.releases.service_evidence import evidence_path, take_evidence
 from greenroom_server.releases.service_facts import END
 from greenroom_server.releases.service_nouns import add_fact, end_fact
-from greenroom_server.releases.service_scope import open_ledger
+from greenroom_server.releases.service_places import lock_places
+from greenroom_server.releases.service_scope import open_ledger, place_of
 from greenroom_server.releases.service_services import service_path
 from greenroom_server.releases.tables import DeploymentRow, ServiceRow
 from greenroom_server.releases.tables_facts import FactRow
@@ -38,10 +41,14 @@ class _Passed(Exception):
     """Nothing is taken from the event, for this reason."""
 
 
-async def take_events(work: Work, project_key: str, reading: drafts.Reading) -> Outcome[EventsOut]:
+async def take_events(
+    work: Work, project_key: str, reading: drafts.Reading, sanctions: Sanctions = NOBODY_ASKS
+) -> Outcome[EventsOut]:
     """Keep what the events tell, in their order; what a verb refuses is ignored, with what it says."""
+    place = await place_of(work, project_key)
+    await lock_places(work, place.project_id, _places_in(reading))
     await open_ledger(work, project_key)
-    items = [await _taken(work, project_key, draft) for draft in reading.facts]
+    items = [await _taken(work, project_key, draft, sanctions) for draft in reading.facts]
     items += [
         EventOut(source=one.source, id=one.id, type=one.type, status="ignored", fact=None, reason=one.reason)
         for one in reading.ignored
@@ -54,10 +61,18 @@ async def take_events(work: Work, project_key: str, reading: drafts.Reading) -> 
     return Outcome(EventsOut(items=items), changes)
 
 
-async def _taken(work: Work, project_key: str, draft: Any) -> EventOut:
+def _places_in(reading: drafts.Reading) -> list[tuple[str, str]]:
+    """Where the events tell of deployments; their locks come before the ledger's."""
+    told = (draft for draft in reading.facts if isinstance(draft, drafts.DeploymentDraft))
+    return [(one.service, one.environment) for one in told if one.service and one.environment]
+
+
+async def _taken(work: Work, project_key: str, draft: Any, sanctions: Sanctions) -> EventOut:
     event: drafts.Event = draft.event
     known = {"source": event.source, "id": event.id, "type": event.type}
     take = _TAKERS.get(type(draft))
+    if isinstance(draft, drafts.DeploymentDraft):
+        take = partial(_take_deployment, sanctions=sanctions)
     try:
         if take is None:
             raise _Passed("nothing is decided by it here")
@@ -84,7 +99,9 @@ async def _take_build(work: Work, project_key: str, draft: drafts.BuildDraft) ->
     return f"{service_path(project_key, draft.service)}/builds/{draft.digest}", bool(outcome.changes)
 
 
-async def _take_deployment(work: Work, project_key: str, draft: drafts.DeploymentDraft) -> Taken:
+async def _take_deployment(
+    work: Work, project_key: str, draft: drafts.DeploymentDraft, *, sanctions: Sanctions
+) -> Taken:
     if draft.change == "removed":
         raise _Passed("what is removed is known from what comes in its place")
     if draft.digest is None:
@@ -100,8 +117,9 @@ async def _take_deployment(work: Work, project_key: str, draft: drafts.Deploymen
     members = {"digest": draft.digest, "environment": draft.environment, "slot": draft.slot, "run": run}
     at = draft.event.at.isoformat()
     wanted = parse(DeploymentIn, {**members, "started_at": at})
-    started = await start_deployment(work, project_key, draft.service, wanted)
-    await finish_deployment(work, project_key, started.result.id, parse(FinishIn, {"finished_at": at}), is_timed=False)
+    started = await start_deployment(work, project_key, draft.service, wanted, sanctions)
+    finished = parse(FinishIn, {"finished_at": at})
+    await finish_deployment(work, project_key, started.result.id, finished, sanctions, is_timed=False)
     return deployment_path(project_key, started.result.id), True
 
 
@@ -168,6 +186,5 @@ def _short(name: str) -> str:
 _TAKERS: Final[dict[type[Any], Callable[[Work, str, Any], Awaitable[Taken]]]] = {
     drafts.EvidenceDraft: _take_evidence,
     drafts.BuildDraft: _take_build,
-    drafts.DeploymentDraft: _take_deployment,
     drafts.IncidentDraft: _take_incident,
 }

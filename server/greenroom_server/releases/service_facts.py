@@ -19,6 +19,7 @@ from greenroom_server.releases.service_scope import Ledger, Place, id_of, new_id
 from greenroom_server.releases.tables_facts import FactRow
 
 END: Final = "end"
+USE: Final = "use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,23 @@ async def say(work: Work, ledger: Ledger, saying: Saying) -> FactRow:
     return row
 
 
-async def end(work: Work, ledger: Ledger, about: UUID, reason: str) -> FactRow:
+async def end(work: Work, ledger: Ledger, about: UUID, reason: str, **more: Any) -> FactRow:
     """Say that a fact, or evidence, stands no longer; raises `Conflict` if somebody said so before."""
-    query = select(FactRow).where(col(FactRow.about) == about, col(FactRow.kind) == END)
-    earlier = (await work.session.scalars(query)).one_or_none()
-    if earlier is not None:
+    if await _is_said(work, about, END):
         raise Conflict("it was ended before", code="ended_before")
-    return await say(work, ledger, Saying(END, about=about, body={"reason": reason}))
+    return await say(work, ledger, Saying(END, about=about, body={"reason": reason, **more}))
+
+
+async def use(work: Work, ledger: Ledger, about: UUID, body: Mapping[str, Any]) -> FactRow:
+    """Say that a fact was used, which can be done once; raises `Conflict` if it was done before."""
+    if await _is_said(work, about, USE):
+        raise Conflict("it was used before, and can be used once", code="used_before")
+    return await say(work, ledger, Saying(USE, about=about, body=body))
+
+
+async def _is_said(work: Work, about: UUID, kind: str) -> bool:
+    query = select(col(FactRow.id)).where(col(FactRow.about) == about, col(FactRow.kind) == kind)
+    return (await work.session.scalars(query)).first() is not None
 
 
 async def get_fact(work: Work, place: Place | Ledger, kind: str, text: str) -> Fact:

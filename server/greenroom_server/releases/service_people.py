@@ -9,6 +9,7 @@ from sqlmodel import col
 from greenroom_server.errors import FieldError, Forbidden, Invalid, LimitExceeded, NotFound
 from greenroom_server.flags.service_scope import get_project, get_segment
 from greenroom_server.flags.work import Outcome, Work, differences, plain
+from greenroom_server.policy.people import People
 from greenroom_server.releases.formats.dsse import pinned_key
 from greenroom_server.releases.formats.refusals import BadSignature
 from greenroom_server.releases.service_facts import Saying, require_person, say
@@ -52,6 +53,14 @@ async def standing_of(work: Work, place: Place | Ledger) -> Standing:
     if not row.is_active:
         raise Forbidden(f"`{row.person}` is not active in project `{place.project_key}`", code="person_inactive")
     return Standing(row.person, work.principal.roles | set(row.roles))
+
+
+async def people_of(work: Work, place: Place | Ledger) -> People:
+    """Which names of the project's people are the same person."""
+    query = select(PersonRow).where(col(PersonRow.project_id) == place.project_id)
+    rows = list(await work.session.scalars(query))
+    aliases = {alias: row.person for row in rows for alias in row.aliases}
+    return People(aliases, (row.person for row in rows if not row.is_active))
 
 
 async def list_people(work: Work, project_key: str) -> list[PersonOut]:

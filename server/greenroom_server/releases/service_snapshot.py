@@ -43,7 +43,7 @@ class _Loading:
 async def load_snapshot(
     work: Work, project_key: str, request: facts.Request, besides: Iterable[str] = ()
 ) -> facts.Snapshot:
-    """The snapshot for `request`; what later areas know (permits, break-glass, health) is left empty.
+    """The snapshot for `request`; what later areas know (health) is left empty.
 
     `besides` are stories that are asked about besides those that the request's build brings.
 

@@ -109,16 +109,20 @@ SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]') FROM (
 """
 _FACTS: Final = f"""
 SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]')
-FROM unnest(ARRAY['parity', 'provenance', 'demo', 'obstacle', 'incident', 'approval', 'veto', 'waiver']) sort(kind)
+FROM unnest(ARRAY['parity', 'provenance', 'demo', 'obstacle', 'incident', 'approval', 'veto', 'waiver', 'permit',
+    'break_glass']) sort(kind)
 CROSS JOIN LATERAL (
     SELECT one.id, one.kind, one.seq, one.service, one.environment, one.digest, {_ms("one.at")} AS at, one.person,
         one.roles, one.body, {_ms("ending.at")} AS ended_at,
-        (SELECT json_agg(json_build_array(yes.person, yes.body ->> 'role', {_ms("yes.at")}) ORDER BY yes.seq)
-         FROM fact yes WHERE yes.about = one.id AND yes.kind = 'acceptance') AS accepted_by
+        (SELECT json_agg(json_build_object('kind', more.kind, 'person', more.person, 'at', {_ms("more.at")},
+            'body', more.body) ORDER BY more.seq)
+         FROM fact more WHERE more.about = one.id AND more.kind <> 'end') AS followed_by
     FROM fact one LEFT JOIN fact ending ON ending.about = one.id AND ending.kind = 'end'
     WHERE one.project_id = :project_id AND one.kind = sort.kind
-        AND (one.service IS NULL OR one.service = :service)
+        AND (one.service IS NULL OR one.service = :service OR sort.kind = 'permit')
         AND CASE sort.kind
+            WHEN 'permit' THEN one.environment = :environment AND ending.id IS NULL
+            WHEN 'break_glass' THEN true
             WHEN 'parity' THEN true
             WHEN 'demo' THEN jsonb_exists_any(one.body -> 'stories', CAST(:stories AS text[]))
             WHEN 'approval' THEN one.environment = :environment

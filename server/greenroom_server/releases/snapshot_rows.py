@@ -70,6 +70,15 @@ def _scope(row: Row) -> facts.Scope:
     return facts.Scope(row["service"], row["environment"], row["digest"])
 
 
+def _followed(row: Row, kind: str) -> list[Row]:
+    """The facts of a kind about this one, in their order."""
+    return [one for one in row["followed_by"] or () if one["kind"] == kind]
+
+
+def _moment(text: str) -> facts.Instant:
+    return instant_of(datetime.fromisoformat(text))
+
+
 def _parity(row: Row, body: Row) -> facts.Parity:
     return facts.Parity(
         row["id"], row["environment"], body["of"], row["at"], row["seq"], tuple(body["drift"]), row["ended_at"]
@@ -97,7 +106,9 @@ def _demo(row: Row, body: Row) -> facts.Demo:
         seq=row["seq"],
         slot=body["slot"],
         audience=tuple(body["audience"]),
-        accepted_by=tuple(facts.Acceptance(*one) for one in row["accepted_by"] or ()),
+        accepted_by=tuple(
+            facts.Acceptance(one["person"], one["body"]["role"], one["at"]) for one in _followed(row, "acceptance")
+        ),
         revoked_at=row["ended_at"],
     )
 
@@ -142,12 +153,46 @@ def _waiver(row: Row, body: Row) -> facts.Waiver:
         id=row["id"],
         rule=body["rule"],
         scope=_scope(row),
-        until=instant_of(datetime.fromisoformat(body["until"])),
+        until=_moment(body["until"]),
         person=row["person"],
         at=row["at"],
         seq=row["seq"],
         reason=body["reason"],
         withdrawn_at=row["ended_at"],
+    )
+
+
+def _permit(row: Row, body: Row) -> facts.Permit:
+    return facts.Permit(
+        id=row["id"],
+        environment=row["environment"],
+        digest=row["digest"],
+        until=_moment(body["until"]),
+        seq=row["seq"],
+        service=row["service"],
+        slot=body["slot"],
+    )
+
+
+def _break_glass(row: Row, body: Row) -> facts.BreakGlass:
+    """What ends one that was used is its review; one that was not used is over then."""
+    until, used = _moment(body["until"]), _followed(row, "use")
+    if row["ended_at"] is not None and not used:
+        until = min(until, row["ended_at"])
+    return facts.BreakGlass(
+        id=row["id"],
+        action=body["action"],
+        environment=row["environment"],
+        digest=row["digest"],
+        confirmed_by=(row["person"], *(one["person"] for one in _followed(row, "confirmation"))),
+        roles=tuple(row["roles"]),
+        reason=body["reason"],
+        at=row["at"],
+        until=until,
+        seq=row["seq"],
+        used_at=used[0]["at"] if used else None,
+        review_due=_moment(used[0]["body"]["review_due"]) if used else None,
+        reviewed_at=row["ended_at"] if used else None,
     )
 
 
@@ -160,4 +205,6 @@ _KINDS: Final[dict[str, tuple[str, Callable[[Row, Row], Any]]]] = {
     "approval": ("approvals", _approval),
     "veto": ("vetoes", _veto),
     "waiver": ("waivers", _waiver),
+    "permit": ("permits", _permit),
+    "break_glass": ("break_glasses", _break_glass),
 }

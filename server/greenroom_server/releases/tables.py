@@ -154,7 +154,8 @@ class StoryWorkRow(SQLModel, table=True):
 class DeploymentRow(SQLModel, table=True):
     """A digest that was, or is being, put into an environment (and slot); `slot` is empty where there are none.
 
-    `deployed_at` to `removed_at` is when it ran. Each of the three numbers is of the fact that said so.
+    `deployed_at` to `removed_at` is when it ran. Each of the three numbers is of the fact that said so. `sanction` says
+    by what it was let through, and nothing where nobody asked.
     """
 
     __tablename__ = "deployment"
@@ -178,6 +179,7 @@ class DeploymentRow(SQLModel, table=True):
     manual_steps: int = Field(sa_column=Column(Integer, nullable=False))
     duration_ms: int | None = Field(default=None, sa_column=Column(BigInteger))
     permit: str | None = Field(default=None, sa_column=text_column(nullable=True))
+    sanction: str | None = Field(default=None, sa_column=text_column(nullable=True))
     run: str | None = Field(default=None, sa_column=text_column(nullable=True))
     url: str | None = Field(default=None, sa_column=text_column(nullable=True))
     seq: int = Field(sa_column=seq_column())

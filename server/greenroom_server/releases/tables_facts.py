@@ -71,6 +71,8 @@ class FactRow(SQLModel, table=True):
         Index("ix_fact_seq", "project_id", "seq", unique=True),
         Index("ix_fact_about", "about", postgresql_where=text("about IS NOT NULL")),
         Index("ix_fact_end", "about", unique=True, postgresql_where=text("kind = 'end'")),
+        Index("ix_fact_use", "about", unique=True, postgresql_where=text("kind = 'use'")),
+        Index("ix_fact_kept", "kind", "received_at", postgresql_where=text("kind IN ('permit', 'break_glass')")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from greenroom_server.flags.wire import Closed, Key, Text
+from greenroom_server.releases.sanctions import Sanction
 from greenroom_server.releases.wire import Author, Commit, Digest, Label, Stories, Url, _distinct
 from greenroom_server.web.times import Moment
 
@@ -137,7 +138,8 @@ class LiveOut(Closed):
 class DeploymentOut(Closed):
     """A digest in an environment (and slot), from `deployed_at` until `removed_at`.
 
-    `is_known` is false while no build is registered under the digest.
+    `is_known` is false while no build is registered under the digest. `sanction` is by what it was let through; None
+    where there was no permit and none was asked for.
     """
 
     id: str
@@ -156,6 +158,7 @@ class DeploymentOut(Closed):
     manual_steps: int
     duration_ms: int | None
     permit: str | None
+    sanction: Sanction | None
     run: str | None
     url: str | None
     seq: int

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from greenroom_server.errors import FieldError, Invalid
+from greenroom_server.sealing import Sealer
 from greenroom_server.webhooks.address import Egress, Refused
-from greenroom_server.webhooks.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)

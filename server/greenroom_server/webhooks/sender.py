@@ -15,12 +15,12 @@ import structlog
 from greenroom_server.clock import Clock
 from greenroom_server.database.engine import Database
 from greenroom_server.errors import GreenroomError
+from greenroom_server.sealing import Unreadable
 from greenroom_server.webhooks import signing
 from greenroom_server.webhooks.cdevents import MEDIA_TYPE
 from greenroom_server.webhooks.client import Client
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.schedule import Tried
-from greenroom_server.webhooks.sealing import Unreadable
 from greenroom_server.webhooks.service_outbox import hand_out, is_used
 from greenroom_server.webhooks.service_queue import Capacity, Claim, Outcome, claim, prune, queue, settle
 

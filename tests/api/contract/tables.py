@@ -1,9 +1,10 @@
 """The route tables of the server, as one list."""
 
 from typing import Any
+from uuid import UUID
 
 from greenroom_server.app import routes
-from greenroom_server.core import desk_of
+from greenroom_server.core import desk_of, permits_of
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 from greenroom_server.settings import Settings
 
@@ -19,6 +20,7 @@ def all_routes() -> list[Any]:
         desk=desk,
         waiting=nothing,
         listener=nothing,
+        permits=permits_of(Settings(), UUID(int=0)),
     )
     return [*table, *HOT_ROUTES]
 

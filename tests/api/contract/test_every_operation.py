@@ -142,6 +142,7 @@ async def test_every_operation_answers_as_documented(
     await _releases(seen, admin, tokens)
     await _named_releases(seen, admin)
     await _policies_and_decisions(seen, admin)
+    await _permits(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
@@ -286,6 +287,53 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
     await seen.step(admin, "GET", f"{SHOP}/stories:board?environment=production", None)
     await seen.step(admin, "GET", f"{SHOP}/stories/SHOP-117/done?environment=production", None)
     assert await seen.step(admin, "POST", f"{policies}/compare", document) == {"replayed": 1, "changed": []}
+
+
+async def _permits(seen: "Seen", admin: ContractClient) -> None:
+    """A permit is issued, used and released; a break-glass lets one through, and is reviewed by a third person."""
+    rule = {"id": "veto", "kind": "veto", "actions": ["deploy"], "environments": ["staging"]}
+    document = {
+        "schema": "release-policy/v1",
+        "name": "permits",
+        "time_zone": "UTC",
+        "environments": {"staging": {"order": 10, "tier": "staging"}},
+        "rules": [rule],
+        "break_glass": {"roles": ["product"]},
+    }
+    await seen.step(admin, "POST", f"{SHOP}/policies", document)
+    await seen.step(admin, "POST", f"{SHOP}/policies/permits/versions/1/activate", {})
+    people = []
+    for name in ("ada", "bo", "cy"):
+        wanted = {"name": name, "kind": "manager", "person": f"{name}@shop.example", "roles": ["product"]}
+        people.append(admin.bearing((await seen.step(admin, "POST", "/api/v1/tokens", wanted))["token"]))
+    ada, bo, cy = people
+    build = {"digests": ["sha256:" + "9" * 64], "commit": "9" * 40}
+    await seen.step(admin, "POST", f"{SHOP}/services/checkout/builds", build)
+    place = {"service": "checkout", "environment": "staging", "digest": build["digests"][0]}
+    issued = await _both(seen, admin, f"{SHOP}/permits", place)
+    await seen.step(admin, "GET", f"{SHOP}/permits", None)
+    permit = f"{SHOP}/permits/{issued['permit']['id']}"
+    await _both(seen, admin, f"{permit}/use", None)
+    await _both(seen, admin, f"{permit}/release", {"reason": "not now"})
+    assert (await seen.step(admin, "GET", permit, None))["state"] == "released"
+    await _both(seen, admin, f"{SHOP}/permit-keys/rotate", None)
+    assert len((await seen.step(admin, "GET", f"{SHOP}/permit-keys", None))["items"]) == 2
+    asked = {**place, "reason": "customers cannot pay", "ticket": "INC-1"}
+    withdrawn = await _both(seen, ada, f"{SHOP}/break-glass", asked)
+    await _both(seen, ada, f"{SHOP}/break-glass/{withdrawn['id']}/withdraw", {})
+    glass = f"{SHOP}/break-glass/{(await seen.step(ada, 'POST', f'{SHOP}/break-glass', asked))['id']}"
+    await _both(seen, bo, f"{glass}/confirm", {})
+    await seen.step(ada, "POST", f"{SHOP}/vetoes", {"environment": "staging", "reason": "no"})
+    assert (await seen.step(admin, "POST", f"{SHOP}/permits", place))["permit"]["break_glass"] is not None
+    await _both(seen, cy, f"{glass}/review", {"findings": "it was needed"})
+    assert (await seen.step(admin, "GET", glass, None))["state"] == "reviewed"
+    await seen.step(admin, "GET", f"{SHOP}/break-glass?open=true", None)
+
+
+async def _both(seen: "Seen", client: ContractClient, url: str, body: Any) -> Any:
+    """The dry run of a step, and the step."""
+    await seen.step(client, "POST", url, body, dry_run=True)
+    return await seen.step(client, "POST", url, body)
 
 
 async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from greenroom_server.decisions import wire as decisions
 from greenroom_server.decisions import wire_stories as stories
 from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
+from greenroom_server.permits import wire as permits
 from greenroom_server.releases import wire as releases
 from greenroom_server.releases import wire_builds as builds
 from greenroom_server.releases import wire_events as events
@@ -35,6 +36,7 @@ BY_HAND: Final = {
     "Difference",
     "Decision",
     "PolicyDocument",
+    "DsseEnvelope",
 }
 COMPONENTS: Final = "#/components/schemas/"
 FOR_PEOPLE: Final = {"title", "description", "example", "examples"}
@@ -50,6 +52,7 @@ def models() -> list[type[BaseModel]]:
             decisions,
             exposures,
             flags,
+            permits,
             releases,
             builds,
             events,

@@ -18,12 +18,12 @@ from greenroom_server.database.engine import Database
 from greenroom_server.flags.service_projects import create_environment, create_project
 from greenroom_server.flags.wire import EnvironmentIn, ProjectIn
 from greenroom_server.flags.work import Work
+from greenroom_server.sealing import Sealer
 from greenroom_server.web.conditional import IfMatch
 from greenroom_server.webhooks import service
 from greenroom_server.webhooks.address import Egress
 from greenroom_server.webhooks.client import Client, Limits
 from greenroom_server.webhooks.desk import Desk
-from greenroom_server.webhooks.sealing import Sealer
 from greenroom_server.webhooks.sender import Pace, Webhooks
 from greenroom_server.webhooks.wire import WebhookIn
 

@@ -8,10 +8,10 @@ from sqlalchemy import text
 from tests.blackbox.webhooks.receiver import Answer, Receiver
 from tests.storage.webhooks.conftest import PROJECT, Scene, worked_off
 
+from greenroom_server.sealing import Sealer
 from greenroom_server.webhooks import service, service_deliveries
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.schedule import DELAYS_S, Tried
-from greenroom_server.webhooks.sealing import Sealer
 from greenroom_server.webhooks.sender import LEASE
 from greenroom_server.webhooks.service_outbox import hand_out
 from greenroom_server.webhooks.service_queue import Capacity, claim, prune, settle

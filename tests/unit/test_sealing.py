@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from greenroom_server.webhooks.sealing import Sealer, Unreadable
+from greenroom_server.sealing import Sealer, Unreadable
 from greenroom_server.webhooks.signing import mint
 
 
