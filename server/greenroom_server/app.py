@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from greenroom_server.access.routes import routes as access_routes
 from greenroom_server.audit.routes import ROUTES as AUDIT_ROUTES
 from greenroom_server.background import work_beside
+from greenroom_server.change_requests.routes import ROUTES as CHANGE_REQUEST_ROUTES
 from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
@@ -75,6 +76,7 @@ def routes(
         *PROJECT_ROUTES,
         *FLAG_ROUTES,
         *SEGMENT_ROUTES,
+        *CHANGE_REQUEST_ROUTES,
         *SERVICE_ROUTES,
         *BUILD_ROUTES,
         *deployment_routes(sanctions),

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from greenroom_server.access.service import write_last_used
+from greenroom_server.change_requests.service_schedule import take_turns
 from greenroom_server.core import Core
 from greenroom_server.decisions.callbacks import LOOK_EVERY_S, Callbacks
 from greenroom_server.errors import GreenroomError, Unavailable
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 _HOUSEKEEPING_S = 60.0
 _SAMPLING_S = 5.0
 _PERMITS_S = 1.0
+_CHANGE_REQUESTS_S = 1.0
 
 
 def work_beside(core: Core, stack: AsyncExitStack) -> None:
@@ -29,6 +31,7 @@ def work_beside(core: Core, stack: AsyncExitStack) -> None:
         ("calling back", _call_back(core)),
         ("moving releases", core.scheduler.run(core.settings.release_interval_s)),
         ("keeping permits", _keep_permits(core)),
+        ("applying change requests", _apply_change_requests(core)),
         ("sampling", _sample(core.metrics)),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
@@ -89,6 +92,16 @@ async def _keep_permits(core: Core) -> None:
         except GreenroomError as error:  # the store is away
             log.debug("permits are looked after later", reason=error.detail)
         await asyncio.sleep(_PERMITS_S)
+
+
+async def _apply_change_requests(core: Core) -> None:
+    while True:
+        try:
+            if await take_turns(core.database, core.clock.now()):
+                core.webhooks.wake()
+        except GreenroomError as error:  # the store is away
+            log.debug("change requests wait for the database", reason=error.detail)
+        await asyncio.sleep(_CHANGE_REQUESTS_S)
 
 
 async def _sample(metrics: Metrics) -> None:

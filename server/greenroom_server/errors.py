@@ -8,7 +8,8 @@ GreenroomError
 ├── NotFound              no such thing, or none that this credential may see
 ├── Gone                  it was there and never will be again
 ├── Conflict              the thing exists already, or its state forbids the change
-│   └── ReleaseRefused    ... or a release policy does; carries its decision
+│   ├── ReleaseRefused    ... or a release policy does; carries its decision
+│   └── ApprovalRequired  ... or others must agree first; says where to ask for it
 ├── PreconditionFailed    `If-Match` names another version
 ├── PreconditionRequired  `If-Match` is missing
 ├── IdempotencyMismatch   the key was used before with another request
@@ -123,6 +124,24 @@ class ReleaseRefused(Conflict):
             super().__init__(detail or "the release policy wants something first", code="release_waits")
         else:
             super().__init__(detail or "the release policy forbids it")
+
+
+class ApprovalRequired(Conflict):
+    """others must agree to it first
+
+    `environments` are those that would serve something else, and `change_requests` the path to ask at for the first.
+    """
+
+    code = "approval_required"
+
+    def __init__(self, environments: Sequence[str], change_requests: str) -> None:
+        self.environments = tuple(environments)
+        self.change_requests = change_requests
+        where = ", ".join(f"`{one}`" for one in self.environments)
+        super().__init__(
+            f"this changes what is served in {where}, and there others must agree first: open a change request"
+            f" (`POST {change_requests}`)"
+        )
 
 
 class PreconditionFailed(GreenroomError):

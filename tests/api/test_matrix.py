@@ -43,6 +43,7 @@ PLACE: Final = {
     "policy": "small",
     "version": "1",
     "template": "regulated",
+    "change_request": "1",
 }
 WEBHOOK: Final = {"key": "alerts", "url": "https://hooks.invalid/alerts", "events": ["flag.served_while_dark"]}
 BODIES: Final[dict[str, Any]] = {
@@ -137,7 +138,14 @@ NAMED_RELEASE_BODIES: Final[dict[str, Any]] = {
     "schedule_release": {},
     "approve_release": {"digest": DIGEST},
 }
-ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES, **DECISION_BODIES, **NAMED_RELEASE_BODIES}
+CHANGE_REQUEST: Final = {"title": "A change", "changes": [{"op": "enable", "flag": DARK_FLAG}]}
+CHANGE_REQUEST_BODIES: Final[dict[str, Any]] = {
+    "create_change_request": CHANGE_REQUEST,
+    "approve_change_request": {"hash": DIGEST},
+    "reject_change_request": {"reason": "no"},
+    "schedule_change_request": {"apply_at": None},
+}
+ALL_BODIES: Final = {**BODIES, **RELEASE_BODIES, **DECISION_BODIES, **NAMED_RELEASE_BODIES, **CHANGE_REQUEST_BODIES}
 # Somebody's word: a token that names nobody, as all of these, has none to give. Another's is not theirs to take back.
 SOMEBODYS: Final = {
     "create_approval",
@@ -151,7 +159,14 @@ SOMEBODYS: Final = {
     "confirm_break_glass",
     "withdraw_break_glass",
     "review_break_glass",
+    "create_change_request",
+    "update_change_request",
+    "approve_change_request",
+    "reject_change_request",
+    "retract_change_request_word",
 }
+# ... of which a pipeline may have these all the same.
+MACHINES_TOO: Final = {"create_change_request", "update_change_request", "retract_change_request_word"}
 PLURALS: Final = {noun.plural: noun.kind for noun in NOUNS}
 ADDING: Final = [route for route in FACT_ROUTES if route.method == "POST" and route.path.rpartition("/")[2] in PLURALS]
 IDS: Final[dict[str, str]] = {}
@@ -196,6 +211,7 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
         *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
         ("POST", "decisions", DECISION),
         ("POST", "releases", NAMED_RELEASE),
+        ("POST", "environments/staging/change-requests", CHANGE_REQUEST),
     ]
     ids = {}
     for method, path, body in steps:
@@ -248,7 +264,7 @@ def verdict_of_the_verb(route: Any, token: Any) -> int:
     """What verbs look at beside permission and place."""
     if token.environments and "development" not in token.environments and IDS.keys() & parameters_of(route):
         return 404
-    if route.operation_id in SOMEBODYS:
+    if route.operation_id in SOMEBODYS and (token.kind != "pipeline" or route.operation_id not in MACHINES_TOO):
         return 403
     if route.operation_id in UNLIMITED_ONLY and (token.projects or token.environments):
         return 403

@@ -25,6 +25,8 @@ AUTHOR: Final = READ | {
     "decisions.write",
     "permits.write",
     "break_glass.write",
+    "change_requests.write",
+    "change_requests.approve",
 }
 # The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.
 JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke", "policies.activate"})
@@ -49,10 +51,19 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "producers.write",
         "policies.settings",
         "permits.keys",
+        "change_requests.settings",
     },
     "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
     "developer": AUTHOR | {"flags.delete"},
-    "pipeline": READ | {"metrics.read", "facts.write", "decisions.write", "permits.write"},
+    "pipeline": READ
+    | {
+        "metrics.read",
+        "facts.write",
+        "decisions.write",
+        "permits.write",
+        "change_requests.write",
+        "change_requests.approve",
+    },
     "server": frozenset({"self.read", "evaluate", "snapshot.read", "exposures.write"}),
     "client": frozenset({"self.read", "evaluate", "exposures.write"}),
 }

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from greenroom_server.access import secrets
-from greenroom_server.access.directory import TokenDirectory
+from greenroom_server.access.directory import TokenDirectory, principal_of
 from greenroom_server.access.permissions import MACHINE_KINDS, SDK_KINDS
 from greenroom_server.access.principal import Principal
 from greenroom_server.access.tables import InstallationRow, TokenRow
@@ -163,6 +163,14 @@ async def refresh_directory(session: AsyncSession, directory: TokenDirectory) ->
     return True
 
 
+async def find_principal(session: AsyncSession, token_id: UUID, now: datetime) -> Principal | None:
+    """Who holds the token, as the store has it at this moment; None once it is revoked or expired."""
+    row = await session.get(TokenRow, token_id, populate_existing=True)
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    return principal_of(row)
+
+
 async def write_last_used(session: AsyncSession, token_ids: Iterable[UUID], now: datetime) -> None:
     """Note that these tokens were used; called once in a while for all of them together."""
     await session.execute(
@@ -185,9 +193,11 @@ def _check(wanted: TokenIn, now: datetime) -> None:
     errors += [FieldError(f"/{name}", why) for name in refused if getattr(wanted, name) is not None]
     if wanted.kind == "admin" and wanted.environments is not None:
         errors.append(FieldError("/environments", "an administrator is not limited to environments"))
-    if wanted.kind in MACHINE_KINDS and (wanted.person is not None or wanted.roles):
+    if wanted.kind in MACHINE_KINDS and wanted.person is not None:
         errors.append(FieldError("/person", f"a `{wanted.kind}` token is a machine's: it stands for no person"))
-    if wanted.roles and wanted.person is None:
+    if is_sdk_key and wanted.roles:
+        errors.append(FieldError("/roles", f"a `{wanted.kind}` key has no say, and so no roles"))
+    if wanted.roles and wanted.person is None and wanted.kind not in MACHINE_KINDS:
         errors.append(FieldError("/roles", "roles are somebody's: name the `person`"))
     if wanted.expires_at is not None and wanted.expires_at <= now:
         errors.append(FieldError("/expires_at", "it lies in the past"))
@@ -225,7 +235,7 @@ async def _add_token(
 
 def _added(row: TokenRow) -> dict[str, Any]:
     shown = {"name": row.name, "kind": row.kind, "projects": row.projects, "environments": row.environments}
-    if row.person is not None:
+    if row.person is not None or row.roles:
         shown |= {"person": row.person, "roles": row.roles}
     if row.project_key is not None:
         shown |= {"project": row.project_key, "environment": row.environment_key}

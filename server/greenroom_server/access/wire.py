@@ -28,7 +28,8 @@ class SetupIn(_Closed):
 class TokenIn(_Closed):
     """A token to be made. `project` and `environment` are for SDK keys, `projects` and `environments` for people.
 
-    `person` says who holds it, and `roles` what they are in release policies; machines have neither.
+    `person` says who holds it, and `roles` what they are in release policies. A pipeline has no person, and may have
+    roles in which environments may let it approve change requests.
     """
 
     name: str = Field(min_length=1, max_length=200)

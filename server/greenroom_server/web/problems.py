@@ -82,6 +82,9 @@ def _particulars(error: GreenroomError) -> dict[str, Any]:
         members["maximum"] = error.maximum
     if isinstance(error, errors.ReleaseRefused):
         members["decision"] = error.decision
+    if isinstance(error, errors.ApprovalRequired):
+        members["environments"] = list(error.environments)
+        members["change_requests"] = error.change_requests
     return members
 
 

@@ -143,6 +143,7 @@ async def test_every_operation_answers_as_documented(
     await _named_releases(seen, admin)
     await _policies_and_decisions(seen, admin)
     await _permits(seen, admin)
+    await _change_requests(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
@@ -334,6 +335,41 @@ async def _both(seen: "Seen", client: ContractClient, url: str, body: Any) -> An
     """The dry run of a step, and the step."""
     await seen.step(client, "POST", url, body, dry_run=True)
     return await seen.step(client, "POST", url, body)
+
+
+async def _change_requests(seen: "Seen", admin: ContractClient) -> None:
+    """One that is drafted, edited, disputed, agreed to and applied, and one that is withdrawn."""
+    people = []
+    for name in ("ida@shop.example", "jon@shop.example"):
+        wanted = {"name": name, "kind": "manager", "person": name}
+        people.append(admin.bearing((await seen.step(admin, "POST", "/api/v1/tokens", wanted))["token"]))
+    ida, jon = people
+    settings, requests = f"{PRODUCTION}/approval-settings", f"{PRODUCTION}/change-requests"
+    for dry_run in (True, False):
+        await seen.step(admin, "PATCH", settings, {"required": 1}, dry_run=dry_run)
+    await seen.step(admin, "GET", settings, None)
+    asked: dict[str, Any] = {"title": "Gift cards", "changes": [{"op": "disable", "flag": "gift-cards"}], "draft": True}
+    await seen.step(ida, "POST", requests, asked, dry_run=True)
+    made = await seen.step(ida, "POST", requests, asked)
+    path = f"{requests}/{made['number']}"
+    steps: list[tuple[ContractClient, Step]] = [
+        (ida, ("PATCH", path, {"reason": "they sell badly"})),
+        (ida, ("POST", f"{path}/open", None)),
+        (jon, ("POST", f"{path}/reject", {"reason": "not before Christmas"})),
+        (jon, ("POST", f"{path}/retract", {"reason": "it is over"})),
+        (jon, ("POST", f"{path}/approve", {"hash": made["hash"]})),
+        (jon, ("POST", f"{path}/schedule", {"apply_at": "2999-01-01T00:00:00Z"})),
+        (jon, ("POST", f"{path}/preview", {"contexts": [{"targetingKey": "dora"}]})),
+        (jon, ("POST", f"{path}/apply", None)),
+    ]
+    for client, (method, url, body) in steps:
+        await seen.step(client, method, url, body, dry_run=True)
+        await seen.step(client, method, url, body)
+    await seen.step(jon, "GET", path, None)
+    await seen.step(jon, "GET", f"{requests}?state=applied", None)
+    other = await seen.step(ida, "POST", requests, {**asked, "changes": [{"op": "enable", "flag": "gift-cards"}]})
+    await seen.step(ida, "POST", f"{requests}/{other['number']}/withdraw", {"reason": "never mind"})
+    await seen.step(admin, "PATCH", settings, {"required": 0, "reason": "the test goes on alone"})
 
 
 async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from tests.api.contract.document import the_contract
 
 from greenroom_server.access import wire as access
 from greenroom_server.audit import wire as audit
+from greenroom_server.change_requests import wire as change_requests
 from greenroom_server.decisions import wire as decisions
 from greenroom_server.decisions import wire_stories as stories
 from greenroom_server.exposures import wire as exposures
@@ -37,6 +38,7 @@ BY_HAND: Final = {
     "Decision",
     "PolicyDocument",
     "DsseEnvelope",
+    "ChangeIn",
 }
 COMPONENTS: Final = "#/components/schemas/"
 FOR_PEOPLE: Final = {"title", "description", "example", "examples"}
@@ -49,6 +51,7 @@ def models() -> list[type[BaseModel]]:
         for module in (
             access,
             audit,
+            change_requests,
             decisions,
             exposures,
             flags,

@@ -15,6 +15,10 @@ AUTHOR = READ | {
     "policies.write",
     "rollouts.write",
     "decisions.write",
+    "permits.write",
+    "break_glass.write",
+    "change_requests.write",
+    "change_requests.approve",
 }
 JUDGE = {"judgements.write", "modes.write", "evidence.revoke", "policies.activate"}
 
@@ -34,13 +38,23 @@ def test_the_table() -> None:
         "people.write",
         "producers.write",
         "policies.settings",
+        "permits.keys",
+        "change_requests.settings",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
         "admin": AUTHOR | JUDGE | admin_only | {"flags.delete", "production.write", "production.subjects"},
         "manager": AUTHOR | JUDGE | {"production.write", "production.subjects"},
         "developer": AUTHOR | {"flags.delete"},
-        "pipeline": READ | {"metrics.read", "facts.write", "decisions.write"},
+        "pipeline": READ
+        | {
+            "metrics.read",
+            "facts.write",
+            "decisions.write",
+            "permits.write",
+            "change_requests.write",
+            "change_requests.approve",
+        },
         "server": {"self.read", "evaluate", "snapshot.read", "exposures.write"},
         "client": {"self.read", "evaluate", "exposures.write"},
     }
