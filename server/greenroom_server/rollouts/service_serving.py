@@ -18,6 +18,7 @@ from greenroom_server.rollouts.service_scope import Release
 from greenroom_server.rollouts.serving import Config, Owner, Part, lights_when_enabled, narrowed, wanted
 from greenroom_server.rollouts.tables import ReleaseFlagRow
 from greenroom_server.rollouts.wire import ReleaseConflict
+from greenroom_server.web.validation import parse
 
 Made = Callable[[Owner, Part, Config], Config]
 
@@ -160,7 +161,7 @@ async def _write(work: Work, release: Release, made: Made, *, only_there: bool =
             continue
         if gone is not None or current is None:
             raise Conflict(gone, code="flag_gone")
-        target = ConfigurationIn.model_validate(made(owner, part, current))
+        target = parse(ConfigurationIn, made(owner, part, current))
         done = await replace_configuration(replace(work, if_match=None), _path(release, part), target)
         changes += under(f"/flags/{part.flag}", done.changes)
         await _remember(work, release, part.flag, target.model_dump(), done.result.version)

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.api.conftest import Example, serving
 from tests.api.contract.client import ContractClient
@@ -87,6 +89,17 @@ class Scene:
         moved = ", ".join(f"{name} = {name} - interval '{interval}'" for name in _MOMENTS)
         await statement(self.stage.url, f"UPDATE named_release SET {moved} WHERE project = '{self.stage.key}'")
 
+    async def comes_due(self) -> None:
+        """Let the time come for which a release is scheduled."""
+        due = "due_at = now() - interval '1 second'"
+        await statement(self.stage.url, f"UPDATE named_release SET {due} WHERE project = '{self.stage.key}'")
+
+    async def release_id(self) -> UUID:
+        """The id of the project's only release."""
+        async with database(self.stage.url, pool_size=2) as opened, opened.reading() as session:
+            query = text("SELECT id FROM named_release WHERE project = :project")
+            return UUID(str((await session.execute(query, {"project": self.stage.key})).scalar_one()))
+
     async def ticks(self) -> None:
         await self.scheduler.tick()
 
@@ -101,13 +114,9 @@ class Scene:
 
     async def events(self, *actions: str) -> list[dict[str, Any]]:
         """The releases' events, oldest first, of these actions or of all."""
-        items = (await self.stage.got(self.stage.audit, limit=200))["items"]
-        wanted = {f"release.{action}" for action in actions}
-        return [
-            one
-            for one in reversed(items)
-            if one["action"].startswith("release.") and one["action"] in (wanted or {one["action"]})
-        ]
+        items = reversed((await self.stage.got(self.stage.audit, limit=200))["items"])
+        found = [one for one in items if one["action"].startswith("release.")]
+        return [one for one in found if not actions or one["action"].removeprefix("release.") in actions]
 
     async def person(self, name: str, *roles: str, kind: str = "manager") -> ContractClient:
         body = {"name": name, "kind": kind, "person": f"{name}@shop.example", "roles": list(roles)}
