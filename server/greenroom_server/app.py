@@ -10,6 +10,9 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from greenroom_server.access.routes import routes as access_routes
+from greenroom_server.adapters.routes import routes as integration_routes
+from greenroom_server.adapters.routes_controllers import ControllerDoor
+from greenroom_server.adapters.routes_forges import ForgeDoor
 from greenroom_server.audit.routes import ROUTES as AUDIT_ROUTES
 from greenroom_server.background import work_beside
 from greenroom_server.change_requests.routes import ROUTES as CHANGE_REQUEST_ROUTES
@@ -85,6 +88,9 @@ def routes(
         *decision_routes(permits.shelves, waiting, desk),
         *story_routes(permits.shelves.policies),
         *permit_routes(permits),
+        *integration_routes(desk),
+        *ForgeDoor(desk).routes(),
+        *ControllerDoor(desk, permits.shelves).routes(),
         *release_routes(listener),
         *AUDIT_ROUTES,
         *webhook_routes(desk),

@@ -47,6 +47,7 @@ async def _keep_house(core: Core) -> None:
                     await write_last_used(session, used, core.clock.now())
                 await core.idempotency.prune(session)
             await core.webhooks.keep_house()
+            await core.gatekeeper.keep_house()
         except Unavailable:
             log.debug("housekeeping waits for the database")
 

@@ -13,6 +13,7 @@ import structlog
 
 from greenroom_server.access.directory import TokenDirectory
 from greenroom_server.access.service import refresh_directory
+from greenroom_server.adapters.gatekeeper import Gatekeeper
 from greenroom_server.clock import Clock
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
@@ -57,6 +58,7 @@ class Core:
     delivery: Delivery
     exposures: Exposures
     webhooks: Webhooks
+    gatekeeper: Gatekeeper
     news: NewsDesk
     scheduler: Scheduler
     permits: PermitDesk
@@ -100,6 +102,11 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     await webhooks.start()
     stack.push_async_callback(webhooks.close)
 
+    permits = permits_of(settings, opened.installation.installation_id)
+    gatekeeper = _gatekeeper_of(webhooks.desk, database, permits.shelves, clock)
+    await gatekeeper.start()
+    stack.push_async_callback(gatekeeper.close)
+
     news = NewsDesk(database)
     stack.push_async_callback(news.close)
 
@@ -119,9 +126,10 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         delivery=delivery,
         exposures=exposures,
         webhooks=webhooks,
+        gatekeeper=gatekeeper,
         news=news,
         scheduler=Scheduler(database, NoGuardrails(), on_moved=webhooks.wake),
-        permits=permits_of(settings, opened.installation.installation_id),
+        permits=permits,
         feed=feed,
         metrics=Metrics(),
         idempotency=SqlIdempotencyStore(clock),
@@ -151,6 +159,12 @@ def permits_of(settings: Settings, installation_id: UUID) -> PermitDesk:
     """What decides on permits and signs them: in the name of the public address, or of this installation."""
     verifier = Verifier(settings.public_url or f"urn:uuid:{installation_id}", VERSION)
     return PermitDesk(Shelves(), sealer_of(settings), verifier)
+
+
+def _gatekeeper_of(desk: Desk, database: Database, shelves: Shelves, clock: Clock) -> Gatekeeper:
+    """What answers forges."""
+    client = Client(desk.egress, user_agent=f"greenroom-server/{VERSION}")
+    return Gatekeeper(database, client, desk, shelves, clock=clock)
 
 
 def _feed_of(

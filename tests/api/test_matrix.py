@@ -39,11 +39,21 @@ PLACE: Final = {
     "person": "bo@shop.example",
     "producer": "ci",
     "webhook": "alerts",
+    "integration": "azure",
     "delivery": DEAD_DELIVERY,
     "policy": "small",
     "version": "1",
     "template": "regulated",
     "change_request": "1",
+}
+INTEGRATION: Final = {"key": "azure", "kind": "azure", "service": "web", "url": "https://dev.azure.com/acme"}
+CHECK: Final = {
+    "PlanUrl": "https://dev.azure.com/acme/",
+    **dict.fromkeys(("ProjectId", "PlanId", "JobId", "TaskInstanceId"), "3a7e60dc-c5b0-5009-86eb-0f217c12e2ea"),
+    "HubName": "checks",
+    "AuthToken": "secret",
+    "Environment": "development",
+    "Commit": COMMIT,
 }
 WEBHOOK: Final = {"key": "alerts", "url": "https://hooks.invalid/alerts", "events": ["flag.served_while_dark"]}
 BODIES: Final[dict[str, Any]] = {
@@ -52,6 +62,9 @@ BODIES: Final[dict[str, Any]] = {
     "create_token": {"name": "another", "kind": "pipeline"},
     "create_project": {"key": "another", "name": "Another"},
     "create_webhook": {**WEBHOOK, "key": "another"},
+    "create_integration": {**INTEGRATION, "key": "another"},
+    "ask_from_azure": CHECK,
+    "measure_for_argo": {"service": "web", "environment": "development", "digest": DIGEST},
     "roll_out_flag": {"percent": 1},
     "copy_configurations": {"from": "staging"},
     "evaluate_flag": {"context": {"targetingKey": "user-1"}},
@@ -188,6 +201,7 @@ async def with_dark_flag(shared_server: Server, shared_url: str, example: Exampl
         assert made.status_code == 201
         assert (await admin.post("/api/v1/projects/shop/webhooks", json=WEBHOOK)).status_code == 201
         IDS.update(await facts_of(admin))
+        assert (await admin.post("/api/v1/projects/shop/integrations", json=INTEGRATION)).status_code == 201
     await put_dead_delivery(shared_url, "alerts")
     yield shared_server
 

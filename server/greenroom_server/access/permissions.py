@@ -47,6 +47,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         "exposures.erase",
         "webhooks.read",
         "webhooks.write",
+        "integrations.read",
+        "integrations.write",
         "people.write",
         "producers.write",
         "policies.settings",

@@ -1,7 +1,10 @@
 """Every operation succeeds once, in the order of a flag's life, as the contract says it answers."""
 
+import hashlib
+import hmac
 from typing import Any
 
+import httpx
 import pytest
 from tests.api.contract.client import ContractClient
 from tests.api.contract.document import the_contract
@@ -144,6 +147,7 @@ async def test_every_operation_answers_as_documented(
     await _policies_and_decisions(seen, admin)
     await _permits(seen, admin)
     await _change_requests(seen, admin)
+    await _integrations(seen, admin)
     await _evaluation(seen, admin, tokens)
     assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
@@ -168,6 +172,59 @@ async def _webhooks(seen: "Seen", admin: ContractClient, database_url: str) -> N
         if method != "GET":
             await seen.step(admin, method, url, body, dry_run=True)
         await seen.step(admin, method, url, body)
+
+
+async def _integrations(seen: "Seen", admin: ContractClient) -> None:
+    place, secret = f"{SHOP}/integrations", "0123456789abcdef"
+    kinds = {
+        "github": {"account": "1", "secret": secret, "credential": "a key", "url": "https://github.invalid"},
+        "gitlab": {"account": "shop", "secret": secret, "credential": "a token", "url": "https://gitlab.invalid"},
+        "azure": {"url": "https://azure.invalid/shop"},
+        "flagger": {"secret": secret},
+    }
+    for kind, members in kinds.items():
+        wanted = {"key": kind, "kind": kind, "service": "checkout", **members}
+        await seen.step(admin, "POST", place, wanted, dry_run=True)
+        await seen.step(admin, "POST", place, wanted)
+    canary = {"name": "checkout", "namespace": "shop", "metadata": {"token": secret, "environment": "staging"}}
+    canary["metadata"] |= {"digest": STAGED["digest"]}  # type: ignore[operator]
+    ping = {"zen": "Keep it logically awesome."}
+    signed = {"X-Hub-Signature-256": github_signature(secret, ping), "X-GitHub-Event": "ping"}
+    asked = the_contract().operation("POST", "/api/v1/projects/{project}/integrations/{integration}/azure")
+    assert asked is not None
+    check = asked.request_body["content"]["application/json"]["example"] | {"PlanUrl": "https://azure.invalid/shop"}  # type: ignore[index]
+    for path, body, headers in (
+        ("github", ping, signed),
+        ("gitlab", {"object_kind": "deployment"}, {"X-Gitlab-Token": secret}),
+        ("azure", check, {}),
+    ):
+        for dry_run in ("true", "false"):
+            reply = await admin.post(f"{place}/{path}/{path}", json=body, headers=headers, params={"dry_run": dry_run})
+            assert reply.status_code == (200 if dry_run == "true" else 202), reply.text
+        seen.operations.add({"gitlab": "poke_from_gitlab"}.get(path, f"ask_from_{path}"))
+    for path, operation_id in (("confirm", "confirm_to_flagger"), ("rollback", "roll_back_by_flagger")):
+        reply = await admin.post(f"{place}/flagger/flagger/{path}", json=canary)
+        assert reply.status_code == (403 if path == "confirm" else 200), reply.text  # nobody knows this digest
+        seen.operations.add(operation_id)
+    measured = {"service": "checkout", "environment": "staging", "digest": STAGED["digest"]}
+    steps: list[Step] = [
+        ("POST", f"{SHOP}/adapters/argo", measured),
+        ("GET", place, None),
+        ("GET", f"{place}/azure", None),
+        ("GET", f"{place}/azure/requests?limit=1", None),
+        ("PATCH", f"{place}/azure", {"enabled": False}),
+        ("DELETE", f"{place}/azure", None),
+    ]
+    for method, url, body in steps:
+        if method != "GET":
+            await seen.step(admin, method, url, body, dry_run=True)
+        await seen.step(admin, method, url, body)
+
+
+def github_signature(secret: str, body: Any) -> str:
+    """As GitHub signs what httpx sends as JSON."""
+    sent = httpx.Request("POST", "https://greenroom.invalid", json=body).content
+    return "sha256=" + hmac.new(secret.encode(), sent, hashlib.sha256).hexdigest()
 
 
 async def _tokens_and_import(seen: "Seen", admin: ContractClient) -> None:

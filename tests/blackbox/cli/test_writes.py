@@ -112,3 +112,21 @@ def test_many_changes_are_looked_at_again_after_the_question(admin: Terminal, in
     assert "no longer what was shown" in done.out
     rules = inside.json("flags", "show", "new-checkout")["configurations"]["production"]["rules"]
     assert rules[-1]["rollout"]["percent"] == 70_000
+
+
+def test_an_integration_from_its_making_to_its_end(admin: Terminal) -> None:
+    """Its secret comes from a file and is in no answer; places may name service and slot."""
+    admin.run("services", "create", "web").expect(0)
+    secret = str(admin.write("secret.txt", "0123456789abcdef"))
+    made = ("integrations", "create", "canary", "--kind", "flagger", "--service", "web")
+    places = ("--place", "live=web/production/green", "--place", "test=staging")
+
+    admin.run(*made, "--place", "live").expect(2)
+    admin.run(*made, *places, "--secret-file", secret).expect(0)
+    (listed,) = admin.json("integrations", "list")["items"]
+    assert listed["places"]["live"] == {"environment": "production", "service": "web", "slot": "green"}
+    assert "0123456789abcdef" not in str(listed)
+    assert admin.json("integrations", "requests", "canary")["items"] == []
+    admin.run("integrations", "delete", "canary").expect(2)
+    admin.run("integrations", "delete", "canary", "--yes").expect(0)
+    assert admin.json("integrations", "list") == {"items": []}

@@ -13,6 +13,7 @@ from greenroom.cli import (
     evidence,
     flags,
     gate,
+    integrations,
     judgements,
     login,
     policy,
@@ -56,6 +57,7 @@ def make_app() -> typer.Typer:
     app.add_typer(evidence.group, name="evidence")
     app.add_typer(deployments.group, name="deployment")
     judgements.add_to(app)
+    app.add_typer(integrations.group, name="integrations")
     app.add_typer(tokens.group, name="tokens")
     return app
 
