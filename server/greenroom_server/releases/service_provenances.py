@@ -31,7 +31,10 @@ async def take_provenances(
             raise Invalid(errors=[FieldError("", f"the producer `{producer.name}` does not supply `provenance`")])
         earlier = known.get((one.wanted.digest, one.attachment_digest))
         row = earlier or await _added(work, ledger, one)
-        items.append(ReceivedOut(id=str(row.id), seq=row.seq, status="duplicate" if earlier else "accepted"))
+        kept = ReceivedOut(
+            id=str(row.id), seq=row.seq, status="duplicate" if earlier else "accepted", noun="provenance"
+        )
+        items.append(kept)
         if earlier is None:
             change = {"path": "", "op": "add", "to": plain(one.wanted)}
             changes.append(change)

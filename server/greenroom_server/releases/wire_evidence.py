@@ -117,8 +117,9 @@ class EvidenceReceiptOut(Closed):
 
 
 class ReceivedOut(Closed):
-    """One piece of evidence of a batch, and under which id and number it is kept."""
+    """One piece of evidence of a batch, and under which id and number it is kept; a document may hold provenance."""
 
     id: str
     seq: int
     status: Literal["accepted", "duplicate"]
+    noun: Literal["evidence", "provenance"] = "evidence"

@@ -1,14 +1,12 @@
 """Evidence in other formats: what the document says, what stands beside it, and whose signature is believed."""
 
-import base64
 from typing import Any
 
-import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.api.contract.client import ContractClient
 from tests.api.releases.conftest import Releases, commit_of, digest_of, done, moments_ago
+from tests.api.releases.documents import STATEMENT, provenance, public_half, signed, statement
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -16,7 +14,6 @@ JUNIT = (
     b'<testsuite><testcase classname="cart" name="adds"/>'
     b'<testcase classname="cart" name="breaks"><failure/></testcase></testsuite>'
 )
-STATEMENT = "application/vnd.in-toto+json"
 
 
 async def sent(client: ContractClient, releases: Releases, data: bytes, media_type: str, **beside: str) -> Any:
@@ -120,34 +117,5 @@ async def test_a_key_that_is_none_is_refused_when_it_is_pinned(releases: Release
 
 
 async def pin(releases: Releases, name: str, key: Ed25519PrivateKey, **members: Any) -> None:
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    body = {"public_keys": [pem], **members}
+    body = {"public_keys": [public_half(key)], **members}
     done(await releases.admin.put(f"{releases.project}/producers/{name}", json=body))
-
-
-def statement(predicate_type: str, predicate: Any, number: int) -> bytes:
-    return orjson.dumps(
-        {
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"digest": {"sha256": digest_of(number).removeprefix("sha256:")}}],
-            "predicateType": predicate_type,
-            "predicate": predicate,
-        }
-    )
-
-
-def provenance(number: int) -> bytes:
-    definition = {
-        "buildType": "https://ci.shop.example/build",
-        "externalParameters": {},
-        "resolvedDependencies": [{"digest": {"gitCommit": commit_of(number)}}],
-    }
-    predicate = {"buildDefinition": definition, "runDetails": {"builder": {"id": "ci://main"}}}
-    return statement("https://slsa.dev/provenance/v1", predicate, number)
-
-
-def signed(data: bytes, key: Ed25519PrivateKey) -> bytes:
-    encoded = b"DSSEv1 %d %b %d %b" % (len(STATEMENT), STATEMENT.encode(), len(data), data)
-    signature = base64.b64encode(key.sign(encoded)).decode()
-    payload = base64.b64encode(data).decode()
-    return orjson.dumps({"payloadType": STATEMENT, "payload": payload, "signatures": [{"sig": signature}]})

@@ -1,31 +1,15 @@
 """What other tools tell as CDEvents: kept once, and ignored with a reason where it is about nothing here."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from tests.api.releases.conftest import Releases, commit_of, digest_of, done, moments_ago
+from tests.api.releases.documents import artifact, event
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-
-
-def artifact(number: int) -> str:
-    return f"pkg:oci/web@sha256%3A{digest_of(number).removeprefix('sha256:')}"
-
-
-def event(name: str, subject: str, content: Any, *, version: str = "0.2.0", **told: Any) -> dict[str, Any]:
-    """A CDEvent in a CloudEvent, both under the same new id."""
-    shared = {"id": str(uuid4()), "source": "/ci", "type": f"dev.cdevents.{name}.{version}"}
-    data: dict[str, Any] = {
-        "context": {**shared, "version": "0.4.1", "timestamp": moments_ago(minutes=1)},
-        "subject": {"id": subject, "source": "/ci", "type": name.partition(".")[0], "content": content},
-    }
-    if told:
-        data |= {"customData": {"greenroom": told}, "customDataContentType": "application/json"}
-    return {**shared, "specversion": "1.0", "datacontenttype": "application/json", "data": data}
 
 
 async def tell(releases: Releases, *events: dict[str, Any]) -> list[dict[str, Any]]:

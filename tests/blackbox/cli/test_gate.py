@@ -57,6 +57,38 @@ def test_each_answer_has_its_exit_code(gate: Terminal, shop: Shop, copy: str) ->
     assert "<testsuites>" in junit.read_text()
 
 
+def test_a_fact_that_comes_in_ends_the_wait(gate: Terminal, shop: Shop, copy: str) -> None:
+    """The command waits and says for what; the report arrives while it does, and it ends with allow."""
+    build = ("--digest", "sha256:" + "f" * 64)
+    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
+        body = {"digests": [build[1]], "commit": "f" * 40}
+        author.send("POST", f"/api/v1/projects/{copy}/services/greenroom/builds", body)
+    waiting = gate.begin("gate", "wait", *GREENROOM, *build, "--for", "2m")
+    try:
+        assert waiting.stderr is not None
+        told = [waiting.stderr.readline(), waiting.stderr.readline()]
+        report = str(gate.write("green.xml", GREEN))
+        gate.run("evidence", "add", report, *build, "--kind", "test.unit", "--suite", "unit", "--run-id", "1").expect(0)
+        out, _ = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+        waiting.wait()
+
+    assert told[0].startswith("waiting: ")
+    assert "tested" in told[1]
+    assert (waiting.returncode, out[:6]) == (0, "allow:")
+
+
+def test_when_the_time_is_up_the_wait_ends_with_wait(gate: Terminal, shop: Shop, copy: str) -> None:
+    """Nothing came: the last answer stands, and its exit code."""
+    build = ("--digest", "sha256:" + "f" * 64)
+    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
+        body = {"digests": [build[1]], "commit": "f" * 40}
+        author.send("POST", f"/api/v1/projects/{copy}/services/greenroom/builds", body)
+
+    assert "evidence.missing" in gate.run("gate", "wait", *GREENROOM, *build, "--for", "1s").expect(10).out
+
+
 def test_what_was_decided_is_listed_shown_and_replayed(gate: Terminal) -> None:
     """The log of the gate, by the same command."""
     nobody = "sha256:" + "e" * 64

@@ -221,9 +221,12 @@ def _show_receipt(session: Session, receipt: dict[str, Any]) -> None:
         session.screen.result(receipt, (), keys=[one["id"] for one in receipt["items"]])
         return
     for one in receipt["items"]:
+        again = " (it was there already)" if one["status"] == "duplicate" else ""
+        if one.get("noun", "evidence") != "evidence":
+            session.screen.show(f"provenance: kept{again}")
+            continue
         kept = session.api.get(session.project_path("evidence", one["id"])).body
         name = " ".join(part for part in (kept["kind"], kept["suite"]) if part)
-        again = " (it was there already)" if one["status"] == "duplicate" else ""
         counted = _counted(kept)
         session.screen.show(f"{name}: {kept['outcome']}{f', {counted}' if counted else ''}{again}")
     if not receipt["items"]:
