@@ -20,6 +20,7 @@ from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
 from greenroom_server.decisions.routes import decision_routes
+from greenroom_server.decisions.routes_questions import question_route
 from greenroom_server.decisions.routes_stories import story_routes
 from greenroom_server.decisions.waiting import Waiting
 from greenroom_server.delivery.hot_paths import HotPaths
@@ -85,7 +86,8 @@ def routes(
         *deployment_routes(sanctions),
         *FACT_ROUTES,
         *event_routes(sanctions),
-        *decision_routes(permits.shelves, waiting, desk),
+        *decision_routes(permits.shelves, waiting),
+        question_route(permits.shelves, desk),
         *story_routes(permits.shelves.policies),
         *permit_routes(permits),
         *integration_routes(desk),

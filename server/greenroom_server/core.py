@@ -102,7 +102,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     await webhooks.start()
     stack.push_async_callback(webhooks.close)
 
-    permits = permits_of(settings, opened.installation.installation_id)
+    permits = permits_of(settings, opened.installation.installation_id, database)
     gatekeeper = _gatekeeper_of(webhooks.desk, database, permits.shelves, clock)
     await gatekeeper.start()
     stack.push_async_callback(gatekeeper.close)
@@ -155,10 +155,10 @@ def _webhooks_of(settings: Settings, database: Database, clock: Clock) -> Webhoo
     return Webhooks(database, client, desk, clock=clock, pace=pace)
 
 
-def permits_of(settings: Settings, installation_id: UUID) -> PermitDesk:
+def permits_of(settings: Settings, installation_id: UUID, database: Database) -> PermitDesk:
     """What decides on permits and signs them: in the name of the public address, or of this installation."""
     verifier = Verifier(settings.public_url or f"urn:uuid:{installation_id}", VERSION)
-    return PermitDesk(Shelves(), sealer_of(settings), verifier)
+    return PermitDesk(Shelves(database), sealer_of(settings), verifier)
 
 
 def _gatekeeper_of(desk: Desk, database: Database, shelves: Shelves, clock: Clock) -> Gatekeeper:

@@ -6,9 +6,10 @@ INVARIANT: an event is written in the transaction of the change that it describe
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -41,8 +42,20 @@ class Event:
     changes: Sequence[dict[str, Any]] = ()
 
 
-async def record(session: AsyncSession, event: Event, now: datetime) -> None:
-    """Append the event to its chain. Locks the chain's end until the transaction ends."""
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A row that is written in the event's own statement: a table, and its columns with their SQL types and values.
+
+    The types are needed because PostgreSQL does not find them out here by itself. Names are ours, never a user's.
+    """
+
+    table: str
+    types: Mapping[str, str]
+    values: Mapping[str, Any]
+
+
+async def record(session: AsyncSession, event: Event, now: datetime, *, row: Inserted | None = None) -> None:
+    """Append the event to its chain, and the row with it. Locks the chain's end until the transaction ends."""
     before_number = write_json({"chain": event.chain})[:-1].decode() + ',"sequence":'
     told = {
         "at": now.isoformat(),
@@ -52,19 +65,23 @@ async def record(session: AsyncSession, event: Event, now: datetime) -> None:
         "changes": list(event.changes),
     }
     after_number = "," + write_json(told)[1:].decode()
-    row = (event.chain, now, event.actor, event.action, event.target, before_number, after_number)
-    if await fetch_one(session, APPEND, *row) is None:
+    arguments = [event.chain, now, event.actor, event.action, event.target, before_number, after_number]
+    statement = APPEND
+    if row is not None:
+        statement = _append_with(row.table, tuple(row.types.items()))
+        arguments += [row.values[name] for name in row.types]
+    if await fetch_one(session, statement, *arguments) is None:
         first = insert(AuditHeadRow).values(chain=event.chain, sequence=0, hash=_START)
         await session.execute(first.on_conflict_do_nothing())
-        await fetch_one(session, APPEND, *row)
+        await fetch_one(session, statement, *arguments)
 
 
 # One statement, because every change of anything waits for it: the number and the hash that the event gets are known
 # only to who holds the end of the chain. The hash is that of `_hash`.
-APPEND: Final = """
-WITH head AS (
-    SELECT sequence + 1 AS sequence, hash AS previous FROM audit_head WHERE chain = $1 FOR UPDATE
-), text AS (
+_HEAD: Final = (
+    "WITH head AS (SELECT sequence + 1 AS sequence, hash AS previous FROM audit_head WHERE chain = $1 FOR UPDATE)"
+)
+_EVENT: Final = """, text AS (
     SELECT sequence, previous, $6::text || sequence || $7::text AS body FROM head
 ), event AS (
     INSERT INTO audit_event (chain, sequence, at, actor, action, target, body, previous_hash, hash)
@@ -74,6 +91,16 @@ WITH head AS (
 UPDATE audit_head SET sequence = event.sequence, hash = event.hash FROM event WHERE chain = $1
 RETURNING audit_head.sequence
 """
+APPEND: Final = _HEAD + _EVENT
+_ARGUMENTS: Final = 7
+
+
+@cache
+def _append_with(table: str, types: tuple[tuple[str, str], ...]) -> str:
+    """The row comes out of `head`, so it is there exactly if the event is."""
+    names = ", ".join(name for name, _ in types)
+    values = ", ".join(f"${number}::{kind}" for number, (_, kind) in enumerate(types, _ARGUMENTS + 1))
+    return f"{_HEAD}, row AS (INSERT INTO {table} ({names}) SELECT {values} FROM head){_EVENT}"  # noqa: S608 (see `Inserted`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 from sqlalchemy.pool import QueuePool
 
 from greenroom_server.database.connect import BoundedConnection, Timeouts, connect
-from greenroom_server.database.direct import DRIVER
+from greenroom_server.database.direct import DRIVER, Record
 from greenroom_server.database.translate import Busy, translated
 from greenroom_server.errors import Unavailable
 
@@ -111,6 +111,22 @@ class Database:
             log.error("PostgreSQL may lose acknowledged changes", setting=name, value="off", wanted="on")
         return weak
 
+    async def glance(self, sql: str, *arguments: Any) -> Record | None:
+        """The first row, if any, of one statement that only reads, without a transaction around it.
+
+        For what is asked for so often that a transaction's beginning and end would cost more than the question.
+        """
+        async with self._translating():
+            connection, driver = await self._check_out()
+            try:
+                async with asyncio.timeout(self.timeouts.acquire_s):
+                    row: Record | None = await driver.fetchrow(sql, *arguments)  # type: ignore[no-untyped-call]
+                await connection.close()
+            except BaseException:
+                await self._abandon(connection)
+                raise
+            return row
+
     @property
     def in_use(self) -> int:
         """How many of the pool's connections are at work."""
@@ -151,10 +167,8 @@ class Database:
             session.sync_session.expunge_all()
 
     async def _open(self, begin: str) -> tuple[AsyncConnection, BoundedConnection]:
-        connection = self._engine.connect()
+        connection, driver = await self._check_out()
         try:
-            await connection.start()
-            driver = _driver_of(connection)
             # A server that hangs is found out here and not in the work.
             async with asyncio.timeout(self.timeouts.acquire_s):
                 await driver.execute(begin)
@@ -162,6 +176,15 @@ class Database:
             await self._abandon(connection)
             raise
         return connection, driver
+
+    async def _check_out(self) -> tuple[AsyncConnection, BoundedConnection]:
+        connection = self._engine.connect()
+        try:
+            await connection.start()
+            return connection, _driver_of(connection)
+        except BaseException:
+            await self._abandon(connection)
+            raise
 
     async def _commit(self, session: AsyncSession) -> None:
         driver: BoundedConnection = session.info[DRIVER]

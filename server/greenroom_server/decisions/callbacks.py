@@ -28,7 +28,7 @@ class Callbacks:
         self._database = database
         self._desk = desk
         self._clock = clock
-        self._shelves = Shelves()
+        self._shelves = Shelves(database)
 
     async def step(self) -> int:
         """Look at those that are due; how many messages that put in line. Raises `Unavailable` while the store is."""

@@ -4,7 +4,6 @@ import asyncio
 import re
 from typing import Any, Final
 
-from greenroom_server.decisions import service_callbacks as callbacks
 from greenroom_server.decisions import service_decisions as decisions
 from greenroom_server.decisions import service_policies as policies
 from greenroom_server.decisions.policies import compiled
@@ -12,7 +11,7 @@ from greenroom_server.decisions.service_comparison import MAX_REPLAYED, compare_
 from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.trials import check
 from greenroom_server.decisions.waiting import MAX_WAIT_S, Waiting
-from greenroom_server.decisions.wire import ActivationIn, CallbackIn, DecisionIn, SimulationIn
+from greenroom_server.decisions.wire import ActivationIn, SimulationIn
 from greenroom_server.errors import FieldError, Invalid, NotFound
 from greenroom_server.flags.answers import answer, answer_if_new, shown, work_of
 from greenroom_server.flags.work import plain
@@ -25,7 +24,6 @@ from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.routing import Route
 from greenroom_server.web.scope import KEY_PATTERN
 from greenroom_server.web.yaml_codec import read_yaml
-from greenroom_server.webhooks.desk import Desk
 
 YAML: Final = "application/yaml"
 FILTERS: Final = {
@@ -118,8 +116,8 @@ async def read_decision(call: Call) -> Reply:
     return Reply(body=found)
 
 
-def decision_routes(shelves: Shelves, waiting: Waiting, desk: Desk) -> tuple[Route, ...]:
-    """The routes; compiled policies and facts come off the shelves, and `desk` says where callbacks may go."""
+def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
+    """The routes but `routes_questions`; compiled policies and facts come off the shelves."""
 
     async def compare(call: Call) -> Reply:
         params = call.params
@@ -200,7 +198,6 @@ def decision_routes(shelves: Shelves, waiting: Waiting, desk: Desk) -> tuple[Rou
             query=(*pagination.QUERY, *FILTERS),
             **read,
         ),
-        _question_route(shelves, desk),
         Route("POST", f"{_DECISIONS}/simulate", "simulate_decision", "decisions.read", simulate_decision, **read),
         Route("GET", _DECISION, "read_decision", "decisions.read", read_decision, **read),
         Route("POST", f"{_DECISION}/replay", "replay_decision", "decisions.read", replay_decision, **read),
@@ -213,28 +210,6 @@ def decision_routes(shelves: Shelves, waiting: Waiting, desk: Desk) -> tuple[Rou
             query=("wait",),
         ),
     )
-
-
-def _question_route(shelves: Shelves, desk: Desk) -> Route:
-    async def look(call: Call) -> tuple[decisions.Made, CallbackIn | None]:
-        wanted, project = call.parse(DecisionIn), call.params["project"]
-        if wanted.callback is not None:
-            await callbacks.check_callback(work_of(call), desk, project, wanted.callback)
-        return await decisions.make_decision(work_of(call), project, wanted, shelves), wanted.callback
-
-    async def keep_decision(call: Call) -> Reply:
-        made, wanted = call.seen
-        outcome = await decisions.keep_decision(work_of(call), made)
-        if wanted is None or call.dry_run:
-            return answer(call, outcome)
-        opened = await callbacks.open_callback(work_of(call), desk, made, wanted)
-        if opened is None:
-            return Reply(body={**outcome.result, "callback": None})
-        # INVARIANT: the text of a secret is not stored with the answer, so a repeated `Idempotency-Key` gets none.
-        again = {**outcome.result, "callback": plain(opened) | {"secret": None}}
-        return Reply(body={**outcome.result, "callback": plain(opened)}, replay_body=again)
-
-    return Route("POST", _DECISIONS, "make_decision", "decisions.write", keep_decision, idempotent=True, looks=look)
 
 
 async def _document_of(call: Call) -> Any:

@@ -12,9 +12,10 @@ from uuid import UUID
 import orjson
 import zstandard
 from sqlalchemy import select, tuple_
+from sqlalchemy.dialects import postgresql
 from sqlmodel import col
 
-from greenroom_server.database.direct import fetch_one
+from greenroom_server.audit.service import Inserted
 from greenroom_server.decisions.policies import PolicyShelf, compiled
 from greenroom_server.decisions.service_look import Seen, Shelves, find_policy
 from greenroom_server.decisions.service_policies import author_of, get_version
@@ -37,6 +38,11 @@ from greenroom_server.releases.service_scope import id_of, new_id, open_ledger, 
 
 _PACK: Final = zstandard.ZstdCompressor(level=1)
 _UNPACK: Final = zstandard.ZstdDecompressor()
+_POSTGRESQL: Final[Any] = postgresql
+_TYPES: Final = {
+    column.name: column.type.compile(_POSTGRESQL.dialect())
+    for column in DecisionRow.__table__.columns  # type: ignore[attr-defined]
+}
 MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -75,6 +81,28 @@ async def decide_again(
     policy = await find_policy(work.session, shelves.policies, seen.version_id)
     if without is not None:
         facts = Index(without(facts.snapshot))
+    return _made(work, seen, facts, request, policy)
+
+
+async def make_from_known(work: Work, project_key: str, wanted: DecisionIn, shelves: Shelves) -> Made | None:
+    """`make_decision` by one statement, if all that it takes is known; None if something has to be loaded.
+
+    It needs no session.
+    """
+    if wanted.digest is None and wanted.commit is not None:
+        return None
+    request = await _request_of(work, project_key, wanted)
+    known = await shelves.facts.glance(shelves.store, project_key, request)
+    if known is None:
+        return None
+    seen, facts = known
+    policy = None if seen.version_id is None else shelves.policies.kept(seen.version_id)
+    if policy is None and seen.version_id is not None:
+        return None
+    return _made(work, seen, facts, request, policy)
+
+
+def _made(work: Work, seen: Seen, facts: Index, request: Request, policy: Policy | None) -> Made:
     return Made(new_id(work.now), seen, policy, request, decide_on(facts, request, policy, instant_of(work.now)))
 
 
@@ -102,22 +130,20 @@ async def keep_decision(work: Work, made: Made, *, is_of_permit: bool = False) -
         "body": body,
         "decided_at": work.now,
     }
-    await fetch_one(work.session, _KEEP, *(values[name] for name in _KEPT))
     path = decision_path(seen.place.project_key, made.id)
-    if decision.break_glass is not None and not is_of_permit and not asks_for_permit(made.policy, request.environment):
+    if uses_break_glass(made) and not is_of_permit:
         await use_break_glass(work, made, path)
     told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
     told |= {"subject": subject, "inputs_digest": decision.inputs_digest}
     changes = [{"path": "", "op": "add", "to": told}]
-    await work.note(seen.place.project_key, f"decision.{request.action}", path, changes)
+    row = Inserted("decision", _TYPES, values)
+    await work.note(seen.place.project_key, f"decision.{request.action}", path, changes, row=row)
     return Outcome(answered(orjson.loads(body), str(made.id), simulated=False), changes)
 
 
-_KEPT: Final = tuple(column.name for column in DecisionRow.__table__.columns)  # type: ignore[attr-defined]
-_KEEP: Final = (
-    f"INSERT INTO decision ({', '.join(_KEPT)})"  # noqa: S608 (our own columns)
-    f" VALUES ({', '.join(f'${number}' for number in range(1, len(_KEPT) + 1))})"
-)
+def uses_break_glass(made: Made) -> bool:
+    """Whether keeping the decision uses a break-glass up."""
+    return made.decision.break_glass is not None and not asks_for_permit(made.policy, made.request.environment)
 
 
 def asks_for_permit(policy: Policy | None, environment: str) -> bool:

@@ -6,16 +6,17 @@ loaded and indexed. INVARIANT: they are used only while the store says the same 
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from greenroom_server.database.direct import fetch_one
+from greenroom_server.database.direct import Record, fetch_one
 from greenroom_server.decisions.policies import PolicyShelf
-from greenroom_server.decisions.service_news import Marks
+from greenroom_server.decisions.service_news import Marks, Store
 from greenroom_server.decisions.tables import PolicyVersionRow
 from greenroom_server.errors import NotFound
 from greenroom_server.flags.work import Work
@@ -24,6 +25,8 @@ from greenroom_server.policy.facts import Request, Snapshot
 from greenroom_server.policy.question import Index
 from greenroom_server.releases.service_scope import Place
 from greenroom_server.releases.service_snapshot import load_snapshot
+
+_Ask: TypeAlias = Callable[..., Awaitable[Record | None]]
 
 MAX_KEPT: Final = 256
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
@@ -77,28 +80,34 @@ class FactShelf:
 
         Raises `NotFound` for an unknown project. Of an unknown service there are no facts, so nothing is allowed.
         """
-        about = _About(
-            project_key,
-            request.service,
-            request.environment,
-            request.digest,
-            request.flag,
-            request.action == "release",
-        )
+        about = _about(project_key, request)
         if work.session.in_transaction():  # of its own, that is: it was used
             await work.session.flush()
-        kept = self._kept.get(about)
-        if kept is not None:
-            seen = await _see(work.session, about, kept.named)
-            if seen.state == kept.state:
-                self._kept.move_to_end(about)
-                return seen, kept.facts
+        ask = partial(fetch_one, work.session)
+        known = await self._if_known(ask, about)
+        if known is not None:
+            return known
         snapshot = await _load(work, project_key, request)
         named = _named_in(snapshot, request)
-        seen = await _see(work.session, about, named)
+        seen = await _see(ask, about, named)
         facts = Index(snapshot)
         self._keep(about, _Kept(facts, named, seen.state, _size_of(facts)))
         return seen, facts
+
+    async def glance(self, store: Store, project_key: str, request: Request) -> tuple[Seen, Index] | None:
+        """The same by one statement, if the facts are known; None if they have to be loaded."""
+        return await self._if_known(store.glance, _about(project_key, request))
+
+    async def _if_known(self, ask: _Ask, about: _About) -> tuple[Seen, Index] | None:
+        kept = self._kept.get(about)
+        if kept is None:
+            return None
+        seen = await _see(ask, about, kept.named)
+        if seen.state != kept.state:
+            return None
+        if about in self._kept:  # somebody else's question may have taken its place meanwhile
+            self._kept.move_to_end(about)
+        return seen, kept.facts
 
     def _keep(self, about: _About, kept: _Kept) -> None:
         before = self._kept.pop(about, None)
@@ -110,8 +119,9 @@ class FactShelf:
 
 @dataclass(frozen=True, slots=True)
 class Shelves:
-    """What a server process keeps in memory to decide with."""
+    """What a server process keeps in memory to decide with, and the store that it comes from."""
 
+    store: Store
     policies: PolicyShelf = field(default_factory=PolicyShelf)
     facts: FactShelf = field(default_factory=FactShelf)
 
@@ -156,10 +166,15 @@ def _size_of(facts: Index) -> int:
         return MAX_KEPT_BYTES  # the core says what that means; it is not kept beside others
 
 
-async def _see(session: AsyncSession, about: _About, named: _Named) -> Seen:
+def _about(project_key: str, request: Request) -> _About:
+    is_release = request.action == "release"
+    return _About(project_key, request.service, request.environment, request.digest, request.flag, is_release)
+
+
+async def _see(ask: _Ask, about: _About, named: _Named) -> Seen:
     """Raises `NotFound` for an unknown project."""
     arguments = (about.project, about.service, about.environment, about.flag, named.flags, named.stories)
-    row = await fetch_one(session, LOOK, *arguments)
+    row = await ask(LOOK, *arguments)
     if row is None:
         raise NotFound(f"there is no project `{about.project}`")
     marks = Marks(row["seq"], row["activation"], row["revision"])

@@ -7,13 +7,14 @@ session is held while anybody waits.
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from greenroom_server.database.direct import Record
 from greenroom_server.errors import TooManyRequests, Unavailable
 
 LOOK_EVERY_S: Final = 0.5
@@ -41,6 +42,7 @@ class Store(Protocol):
     """`database.engine.Database` is one."""
 
     def reading(self) -> AbstractAsyncContextManager[AsyncSession]: ...
+    async def glance(self, sql: str, *arguments: Any) -> Record | None: ...
 
 
 @dataclass(eq=False, slots=True)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from greenroom_server.access.principal import Principal
-from greenroom_server.audit.service import Event, record
+from greenroom_server.audit.service import Event, Inserted, record
 from greenroom_server.errors import Forbidden
 from greenroom_server.flags.place import Environment
 from greenroom_server.web.codec import write_json
@@ -38,9 +38,18 @@ class Work:
         if self.if_match is not None:
             require_if_match(self, etag_of(version))
 
-    async def note(self, project_key: str, action: str, target: str, changes: Sequence[dict[str, Any]]) -> None:
-        """Write the audit event of a change, in its transaction."""
-        await record(self.session, Event(project_key, self.principal.actor, action, target, changes), self.now)
+    async def note(
+        self,
+        project_key: str,
+        action: str,
+        target: str,
+        changes: Sequence[dict[str, Any]],
+        *,
+        row: Inserted | None = None,
+    ) -> None:
+        """Write the audit event of a change, in its transaction; the row that it tells of comes with it, if given."""
+        event = Event(project_key, self.principal.actor, action, target, changes)
+        await record(self.session, event, self.now, row=row)
 
 
 @dataclass(frozen=True, slots=True)

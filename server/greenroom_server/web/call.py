@@ -21,8 +21,9 @@ class Call:
     """What a handler is given.
 
     `principal` is what the `Authorizer` returned (None on a PUBLIC route) and `session` what the `UnitOfWork` opened
-    (None if the route declares no store); both are Any because their types belong to layers that this one must not
-    know. `query` holds only parameters that the route declares. `seen` is what the route's `looks` returned.
+    (None if the route declares no store, and while it `glances`); both are Any because their types belong to layers
+    that this one must not know. `query` holds only parameters that the route declares. `seen` is what the route's
+    `glances` or `looks` returned.
     """
 
     request: Request

@@ -109,7 +109,9 @@ class Endpoint:
     async def _run(self, call: Call) -> Encoded:
         if self._route.store is None:
             return (await self._route.handler(call)).encoded()
-        if self._route.looks is not None:
+        if self._route.glances is not None:
+            call.seen = await self._route.glances(call)
+        if self._route.looks is not None and call.seen is None:
             async with self._kit.unit_of_work(write=False, dry_run=False) as session:
                 call.session = session
                 call.seen = await self._route.looks(call)

@@ -30,8 +30,9 @@ class Route:
 
     `writes` opens a writing transaction for the handler and understands `?dry_run=true`; `store="read"` opens a reading
     one. `looks` comes before the handler, in a reading transaction of its own: for what a write is based on and must be
-    one state of the store; what it returns is `Call.seen`. `query` names the parameters that are understood, all
-    others are refused. `idempotent` honours `Idempotency-Key`. Path parameters are keys, save those that
+    one state of the store; what it returns is `Call.seen`. `glances` comes before that, without a session: unless it
+    returns None, there is no need to look. `query` names the parameters that are understood, all others
+    are refused. `idempotent` honours `Idempotency-Key`. Path parameters are keys, save those that
     `scope.OTHER_PATTERNS` names; `{id:uuid}` narrows one further. With `takes_gzip` the body may come
     packed, as `Content-Encoding: gzip` says; unpacking it within limits is the handler's.
     """
@@ -49,6 +50,7 @@ class Route:
     media_types: tuple[str, ...] = ()
     takes_gzip: bool = False
     looks: Look | None = None
+    glances: Look | None = None
 
     def __post_init__(self) -> None:
         if not self.permission:

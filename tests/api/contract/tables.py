@@ -20,7 +20,7 @@ def all_routes() -> list[Any]:
         desk=desk,
         waiting=nothing,
         listener=nothing,
-        permits=permits_of(Settings(), UUID(int=0)),
+        permits=permits_of(Settings(), UUID(int=0), nothing),
     )
     return [*table, *HOT_ROUTES]
 
