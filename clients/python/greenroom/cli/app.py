@@ -7,6 +7,7 @@ import typer
 from greenroom.cli import (
     audit,
     builds,
+    changes,
     deployments,
     documents,
     evaluate,
@@ -43,6 +44,7 @@ def make_app() -> typer.Typer:
     app.add_typer(projects.environments, name="environments")
     app.add_typer(flags.group, name="flags")
     app.add_typer(segments.group, name="segments")
+    app.add_typer(changes.group, name="changes")
     evaluate.add_to(app)
     documents.add_to(app)
     watch.add_to(app)

@@ -8,8 +8,10 @@ from rich.text import Text
 from greenroom.cli import complete, sentences
 from greenroom.cli.arguments import FlagKey
 from greenroom.cli.asking import Consent, DryRun, Proposal, Yes, carry_out, is_production
+from greenroom.cli.changes import Request, ask_for, where_others_must_agree
 from greenroom.cli.command import Needs, command
 from greenroom.cli.differences import lines
+from greenroom.cli.errors import CommandError
 from greenroom.cli.session import Session
 
 Source = Annotated[
@@ -26,8 +28,13 @@ def add_to(group: typer.Typer) -> None:
     command(group, "copy", needs=Needs.ENVIRONMENT)(copy_flags)
 
 
-def enable_flag(session: Session, flag: FlagKey, yes: Yes = False, dry_run: DryRun = False) -> None:
+def enable_flag(
+    session: Session, flag: FlagKey, request: Request = None, yes: Yes = False, dry_run: DryRun = False
+) -> None:
     """Switch a flag on: its rules decide who gets it. Asks first in production."""
+    if request is not None:
+        ask_for(session, {"title": request, "changes": [{"op": "enable", "flag": flag}]}, dry_run=dry_run)
+        return
     _serve(session, flag, ("enable", f"enable `{flag}`", None), (yes, dry_run))
 
 
@@ -43,6 +50,7 @@ def roll_out(
     variant: Annotated[str | None, typer.Option(help="What they get; the live variant, if left out.")] = None,
     bucket_by: Annotated[str | None, typer.Option(help="The attribute that draws them, else `targetingKey`.")] = None,
     enable: Annotated[bool, typer.Option("--enable", help="Switch the flag on as well.")] = False,
+    request: Request = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -50,6 +58,11 @@ def roll_out(
     body: dict[str, Any] = {"percent": percent, "enable": enable}
     body |= {} if variant is None else {"variant": variant}
     body |= {} if bucket_by is None else {"bucket_by": bucket_by}
+    if request is not None:
+        ask_for(
+            session, {"title": request, "changes": [{"op": "rollout", "flag": flag, "rollout": body}]}, dry_run=dry_run
+        )
+        return
     _serve(session, flag, ("rollout", f"roll `{flag}` out to {percent:g} %", body), (yes, dry_run))
 
 
@@ -102,7 +115,11 @@ def _serve(session: Session, flag: str, verb: tuple[str, str, Any], said: tuple[
         ).body
 
     consent = Consent(yes, dry_run, must_ask=not yes and not dry_run and is_production(session))
-    made = carry_out(session, Proposal(f"{title} in `{session.environment}`", make), consent)
+    try:
+        made = carry_out(session, Proposal(f"{title} in `{session.environment}`", make), consent)
+    except CommandError as error:
+        share = "" if body is None else f" {body['percent']:g}"
+        raise where_others_must_agree(error, session, f"flags {action} {flag}{share}") from None
     if not dry_run:
         first, *others = sentences.configuration(made)
         session.screen.result(
