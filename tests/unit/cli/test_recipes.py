@@ -69,7 +69,7 @@ def test_the_recipes_are_yaml_and_ask_before_they_deploy() -> None:
     assert len(deploying) == 4
     for lines in deploying:
         at = next(at for at, line in enumerate(lines) if line.startswith("deployment run --environment production"))
-        assert lines[at - 1].startswith("gate wait --environment production")
+        assert lines[at - 1].startswith("gate permit --environment production")
 
 
 def test_enough_is_looked_at() -> None:

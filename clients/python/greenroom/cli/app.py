@@ -6,6 +6,7 @@ import typer
 
 from greenroom.cli import (
     audit,
+    break_glass,
     builds,
     changes,
     deployments,
@@ -60,6 +61,7 @@ def make_app() -> typer.Typer:
     app.add_typer(deployments.group, name="deployment")
     judgements.add_to(app)
     app.add_typer(integrations.group, name="integrations")
+    app.add_typer(break_glass.group, name="break-glass")
     app.add_typer(tokens.group, name="tokens")
     return app
 

@@ -13,6 +13,7 @@ from greenroom.cli.errors import UsageError
 
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 OUTPUT: Final = "GITHUB_OUTPUT"
+_NO_ID: Final = re.compile(r"[^0-9A-Za-z_-]")
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -24,22 +25,28 @@ def write_files(decision: Decision, *, markdown_file: Path | None, junit_file: P
         _write(junit_file, junit(decision))
 
 
-def tell_github(decision: Decision, variables: Mapping[str, str] | None = None) -> None:
+def tell_github(
+    decision: Decision, variables: Mapping[str, str] | None = None, *, outputs: Mapping[str, str] | None = None
+) -> None:
     """Add to the job's summary and, unless it is a simulation, the step's outputs, where GitHub Actions runs us."""
     env = os.environ if variables is None else variables
     if summary := env.get(SUMMARY):
         _write(Path(summary), markdown(decision).encode("utf-8", "replace"), is_added=True)
     if (output := env.get(OUTPUT)) and not decision.is_simulated:
-        _write(Path(output), outputs(decision).encode(), is_added=True)
+        _write(Path(output), step_outputs(decision, outputs or {}).encode(), is_added=True)
 
 
-def outputs(decision: Decision) -> str:
-    """The outputs of a step: `decision`, `decision-id`, `retry-at` and `expires-at`, empty for what is not."""
+def step_outputs(decision: Decision, more: Mapping[str, str]) -> str:
+    """The outputs of a step: `decision`, `decision-id`, `retry-at` and `expires-at`, empty for what is not; and more.
+
+    What comes from the server is held to letters, digits and hyphens, so that it cannot write another output.
+    """
     values = {
         "decision": decision.verdict,
-        "decision-id": re.sub(r"[^0-9A-Za-z_-]", "", decision.id or ""),
+        "decision-id": _NO_ID.sub("", decision.id or ""),
         "retry-at": "" if decision.retry_at is None else decision.retry_at.isoformat(),
         "expires-at": "" if decision.expires_at is None else decision.expires_at.isoformat(),
+        **{name: _NO_ID.sub("", value) for name, value in more.items()},
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 

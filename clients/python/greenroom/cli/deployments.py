@@ -21,7 +21,7 @@ _SIGNALLED: Final = 128
 _NOT_EXECUTABLE: Final = 126
 
 DeploymentId = Annotated[str, typer.Argument(metavar="ID", help="The deployment's id, which `start` prints.")]
-Permit = Annotated[str | None, typer.Option(metavar="ID", help="The decision that allowed it.")]
+Permit = Annotated[str | None, typer.Option(metavar="ID", help="The permit, or the decision, that allowed it.")]
 Manual = Annotated[int, typer.Option(min=0, max=1000, help="Steps that somebody did by hand, beside the button.")]
 Live = Annotated[bool, typer.Option("--live", help="It has the traffic from now on, where there are slots.")]
 

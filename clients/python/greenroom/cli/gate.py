@@ -5,21 +5,19 @@ Everything that is no decision ends with another code, which is never 0: errors.
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import typer
 
-from greenroom.cli import gate_log
+from greenroom.cli import gate_log, gate_permit
 from greenroom.cli.arguments import Slot
 from greenroom.cli.command import Needs, command
 from greenroom.cli.decision import Decision, read_decision
-from greenroom.cli.decision_files import tell_github, write_files
-from greenroom.cli.decision_words import terminal
-from greenroom.cli.errors import CommandError, UsageError
+from greenroom.cli.errors import UsageError
 from greenroom.cli.files import read_text
+from greenroom.cli.gate_ending import JunitFile, MarkdownFile, end
 from greenroom.cli.gate_wait import wait_for
 from greenroom.cli.policy import version_of
 from greenroom.cli.session import Session
@@ -41,12 +39,6 @@ Flag = Annotated[str | None, typer.Option(help="The flag, for `release` and `dar
 Audience = Annotated[str | None, typer.Option(help="Who is to get it, for `release`: as approvals call them.")]
 ScheduledFor = Annotated[
     str | None, typer.Option(metavar="MOMENT", help="It will be done only then: ask about now and then.")
-]
-MarkdownFile = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown too, for a pull request.")
-]
-JunitFile = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Write it as a JUnit report too, a test case per rule.")
 ]
 Callback = Annotated[
     str | None,
@@ -79,7 +71,7 @@ def check_gate(
     decision = ask(session, asked)
     if callback is not None:
         _tell_callback(session, decision.body.get("callback"), callback)
-    _end(session, decision, markdown, junit)
+    end(session, decision, markdown, junit)
 
 
 @command(group, "wait", needs=Needs.ENVIRONMENT)
@@ -103,7 +95,7 @@ def wait_at_gate(
     """
     asked = _question(session, service, action, (digest, commit, artifact), slot, (flag, audience))
     length = span(for_)
-    _end(session, wait_for(session, lambda: ask(session, asked), length.total_seconds()), markdown, junit)
+    end(session, wait_for(session, lambda: ask(session, asked), length.total_seconds()), markdown, junit)
 
 
 @command(group, "simulate", needs=Needs.ENVIRONMENT)
@@ -137,9 +129,10 @@ def simulate_gate(
     supposed: dict[str, Any] = {"at": moment(at, is_ahead=True), "mode": mode, **_policy(policy)}
     supposed = {name: value for name, value in supposed.items() if value is not None}
     body = session.api.ask(session.project_path("decisions", "simulate"), asked | supposed).body
-    _end(session, read_decision(body, asked, simulated=True), markdown, junit)
+    end(session, read_decision(body, asked, simulated=True), markdown, junit)
 
 
+gate_permit.add_to(group)
 gate_log.add_to(group)
 
 
@@ -218,23 +211,3 @@ def _policy(given: str | None) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"{given} is no JSON: {error}") from None
     return {"document": text}
-
-
-def _end(session: Session, decision: Decision, markdown_file: Path | None, junit_file: Path | None) -> None:
-    """Show the decision, write it where it was asked for, and end with its exit code."""
-    found = replace(decision, zone=_zone(session, decision))
-    session.screen.result(found.body, terminal(found), keys=[found.verdict])
-    write_files(found, markdown_file=markdown_file, junit_file=junit_file)
-    tell_github(found)
-    raise typer.Exit(found.exit_code)
-
-
-def _zone(session: Session, decision: Decision) -> str | None:
-    """The time zone of the policy, which only makes moments easier to read."""
-    if not decision.version or (decision.retry_at is None and decision.expires_at is None):
-        return None
-    try:
-        path = session.project_path("policies", decision.policy, "versions", str(decision.version))
-        return str(session.api.get(path).body["document"]["time_zone"])
-    except CommandError:
-        return None

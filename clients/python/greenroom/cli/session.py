@@ -1,5 +1,6 @@
 """What a command is given: where it goes, the API there, and the screen."""
 
+import os
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +50,16 @@ class Session:
                 "which environment?", hint=f"`--environment KEY`, {ENVIRONMENT}, or log in with `--environment KEY`"
             )
         return self.place.environment
+
+    @property
+    def asked_project(self) -> str | None:
+        """The project's key as it was typed or set, for what needs neither server nor login."""
+        return self.asked.project or os.environ.get(PROJECT)
+
+    @property
+    def asked_environment(self) -> str | None:
+        """The same of the environment."""
+        return self.asked.environment or os.environ.get(ENVIRONMENT)
 
     def project_path(self, *parts: str) -> str:
         """A path below the project."""

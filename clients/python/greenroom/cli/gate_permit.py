@@ -1,0 +1,266 @@
+"""Permits at the gate: `permit` takes one, `verify` looks at one without a server.
+
+INVARIANT: `permit` ends with 0 only if there is a permit for what was asked, and `verify` only if all of it holds.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from greenroom.cli.arguments import Slot
+from greenroom.cli.command import Needs, command
+from greenroom.cli.decision import ALLOW, DENY, EXIT_CODES, Decision, NoDecision, read_decision
+from greenroom.cli.decision_words import terminal
+from greenroom.cli.envelope import BREAK_GLASS, VERDICT, Distrusted, Statement, signed_statement
+from greenroom.cli.errors import UsageError
+from greenroom.cli.gate_ending import JunitFile, MarkdownFile, end, record
+from greenroom.cli.gate_wait import wait_for
+from greenroom.cli.screen import table
+from greenroom.cli.session import Session
+from greenroom.cli.subject import Artifact, Digest, Service, one_digest
+from greenroom.cli.times import shown, span
+
+MAX_VALID: Final = timedelta(minutes=15)
+PASSED: Final = "PASSED"
+
+Action = Annotated[Literal["deploy", "switch", "rollback"], typer.Option(help="What is to be done.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the signed permit there; `-` prints it.")
+]
+
+
+def add_to(group: typer.Typer) -> None:
+    """Add the commands to those of `gate.py`."""
+    command(group, "permit", needs=Needs.ENVIRONMENT)(take_permit)
+    command(group, "verify", needs=Needs.ENVIRONMENT)(verify_permit)
+    command(group, "keys")(list_keys)
+
+
+def take_permit(
+    session: Session,
+    service: Service,
+    action: Action = "deploy",
+    digest: Digest = None,
+    artifact: Artifact = None,
+    slot: Slot = None,
+    valid_for: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long it may be used: 15 minutes at most.")
+    ] = "15m",
+    wait: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="While the answer is wait, ask again for so long.")
+    ] = None,
+    output: Output = None,
+    break_glass_output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the record of the break-glass there, if it took one.")
+    ] = None,
+    attest_denial: Annotated[bool, typer.Option("--attest-denial", help="Have a deny signed too.")] = False,
+    markdown: MarkdownFile = None,
+    junit: JunitFile = None,
+) -> None:
+    """Ask, and on an allow reserve the place: for one use, by the id that `--quiet` prints. Ends like `check`.
+
+    In GitHub Actions the step has the outputs `permit` and `decision`.
+    """
+    asked = {
+        "service": service,
+        "environment": session.environment,
+        "action": action,
+        "digest": one_digest(digest, artifact),
+        **({} if slot is None else {"slot": slot}),
+    }
+    more = {"valid_for_s": _seconds(valid_for), **({"attest_denial": True} if attest_denial else {})}
+    for file in (output, break_glass_output):
+        _forget(file)
+    taken = _Taking(session, asked, more)
+    decision = taken.ask() if wait is None else wait_for(session, taken.ask, span(wait).total_seconds())
+    answer = taken.answer
+    _write(output, answer["attestation"])
+    _write(break_glass_output, answer["break_glass_record"])
+    if decision.verdict != ALLOW:
+        end(session, decision, markdown, junit, {"permit": ""})
+    permit = answer["permit"]
+    if str(output) != "-":
+        session.screen.result(answer, [*terminal(decision), _words(permit)], keys=[permit["id"]])
+    record(decision, markdown, junit, {"permit": str(permit["id"])})
+    raise typer.Exit(decision.exit_code)
+
+
+def verify_permit(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The signed permit; `-` is standard input.")],
+    key: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="A public key (PEM) that is trusted; may be given again.")
+    ],
+    service: Service,
+    action: Action = "deploy",
+    digest: Digest = None,
+    artifact: Artifact = None,
+    slot: Slot = None,
+    verifier: Annotated[
+        str | None, typer.Option(metavar="URI", help="Who must vouch for it: `verifier` of the list of keys.")
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Take one that is no older, whether it can be used still or not.")
+    ] = None,
+    break_glass: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take one that was let through by this break-glass too.")
+    ] = None,
+) -> None:
+    """Check a signed permit without asking the server: 0 if all of it holds, 20 if any of it does not.
+
+    That it was used or revoked meanwhile only the server knows.
+    """
+    wanted = one_digest(digest, artifact)
+    resource = _resource(_project(session), service, session.asked_environment, slot, action)
+    try:
+        found = signed_statement(file, key)
+        _check(found, wanted, resource, verifier)
+        _check_age(found, None if max_age is None else span(max_age), datetime.now(UTC))
+        by = _check_result(found, None if break_glass is None else signed_statement(break_glass, key), wanted)
+    except Distrusted as error:
+        session.screen.result({"verified": False, "reason": str(error)}, f"refused: {error}", keys=["refused"])
+        raise typer.Exit(EXIT_CODES[DENY]) from None
+    session.screen.result(
+        {"verified": True, "by": by, "predicate": dict(found.predicate)}, f"verified: {resource}{by}", keys=["verified"]
+    )
+
+
+def list_keys(
+    session: Session,
+    pem: Annotated[bool, typer.Option("--pem", help="Print the public key that signs now, for `verify`.")] = False,
+) -> None:
+    """List the keys that sign the project's permits, and the verifier to pin with them."""
+    found = session.api.get(session.project_path("permit-keys")).body
+    signing = [one for one in found["items"] if one["retired_at"] is None]
+    if pem:
+        if not signing:
+            raise UsageError("there is no key before the first permit")
+        session.screen.line(signing[0]["public_key"].strip())
+        return
+    rows = [[one["key_id"], shown(one["created_at"]), shown(one["retired_at"])] for one in found["items"]]
+    parts = (f"verifier: {found['verifier']}", table(("key", "made", "retired"), rows))
+    session.screen.result(found, parts, keys=[one["key_id"] for one in found["items"]])
+
+
+class _Taking:
+    """Asks for the permit, perhaps again and again; `answer` is the last one."""
+
+    def __init__(self, session: Session, asked: dict[str, Any], more: dict[str, Any]) -> None:
+        self._session = session
+        self._asked = asked
+        self._more = more
+        self.answer: dict[str, Any] = {}
+
+    def ask(self) -> Decision:
+        """The decision; raises NoDecision for an answer that is none, or an allow without its permit."""
+        path = self._session.project_path("permits")
+        self.answer = self._session.api.create(path, self._asked | self._more).body
+        decision = read_decision(self.answer["decision"], self._asked, simulated=False)
+        if (self.answer["permit"] is not None) is not (decision.verdict == ALLOW):
+            raise NoDecision("the answer has a permit and no allow, or an allow and no permit")
+        if decision.verdict == ALLOW:
+            self._check_permit(self.answer["permit"], self.answer["attestation"])
+        return decision
+
+    def _check_permit(self, permit: Any, attestation: Any) -> None:
+        if not isinstance(permit, dict) or not isinstance(attestation, dict):
+            raise NoDecision("the answer has not the shape of a permit, or it is not signed")
+        for name in ("service", "environment", "action", "digest", "slot"):
+            if permit[name] != self._asked.get(name):
+                raise NoDecision(f"the permit is for another {name}: `{permit[name]}`")
+        if permit["state"] != "open" or not isinstance(permit["id"], str):
+            raise NoDecision("the permit is not open")
+
+
+def _check(found: Statement, digest: str, resource: str, verifier: str | None) -> None:
+    predicate = found.predicate
+    if found.kind != VERDICT:
+        raise Distrusted(f"it is a statement of another kind: `{found.kind}`")
+    if digest not in found.digests:
+        raise Distrusted(f"it is about another build than {digest}")
+    vouching = predicate.get("verifier")
+    name = vouching.get("id") if isinstance(vouching, dict) else None
+    if verifier is not None and name != verifier:
+        raise Distrusted(f"`{name}` vouches for it, and not `{verifier}`")
+    if predicate.get("resourceUri") != resource:
+        raise Distrusted(f"it is for `{predicate.get('resourceUri')}`, and not for `{resource}`")
+
+
+def _check_age(found: Statement, max_age: timedelta | None, now: datetime) -> None:
+    if max_age is None:
+        until = found.moment("greenroom_expiresAt")
+        if until is not None and now >= until:
+            raise Distrusted(f"it could be used until {until.isoformat()}")
+        return
+    made = found.moment("timeVerified")
+    if made is None or now - made > max_age:
+        raise Distrusted(f"it is of {'an unknown moment' if made is None else made.isoformat()}")
+
+
+def _check_result(found: Statement, glass: Statement | None, digest: str) -> str:
+    """By what it was let through, in words; raises Distrusted if it was not."""
+    if "greenroom_permit" not in found.predicate:
+        raise Distrusted("no permit was issued by it")
+    if found.predicate.get("verificationResult") == PASSED:
+        return ""
+    if glass is None:
+        raise Distrusted(f"its result is `{found.predicate.get('verificationResult')}`, and not `{PASSED}`")
+    if glass.kind != BREAK_GLASS or digest not in glass.digests:
+        raise Distrusted("the record is of no break-glass for this build")
+    if glass.predicate.get("greenroom_permit") != found.predicate["greenroom_permit"]:
+        raise Distrusted("the break-glass let another permit through")
+    return ", by break-glass"
+
+
+def _resource(project: str, service: str, environment: str | None, slot: str | None, action: str) -> str:
+    if environment is None:
+        raise UsageError("which environment?", hint="`--environment KEY`")
+    where = f"{environment}/{slot}" if slot else environment
+    return f"greenroom://{project}/{service}/{where}?action={action}"
+
+
+def _project(session: Session) -> str:
+    if session.asked_project is None:
+        raise UsageError("which project?", hint="`--project KEY`")
+    return session.asked_project
+
+
+def _seconds(text: str) -> int:
+    length = span(text)
+    if not timedelta(seconds=1) <= length <= MAX_VALID:
+        raise UsageError("a permit may be used for 1 second to 15 minutes: `--valid-for 10m`")
+    return int(length.total_seconds())
+
+
+def _words(permit: Mapping[str, Any]) -> str:
+    how = " by break-glass" if permit["break_glass"] is not None else ""
+    return f"permit {permit['id']}{how}, to be used until {shown(permit['expires_at'])}"
+
+
+def _forget(file: Path | None) -> None:
+    """What an earlier run wrote is not to be taken for what this one is given."""
+    if file is None or str(file) == "-":
+        return
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _write(file: Path | None, envelope: Any) -> None:
+    if file is None or envelope is None:
+        return
+    text = json.dumps(envelope) + "\n"
+    if str(file) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
