@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ from greenroom_server.flags.routes_flags import ROUTES as FLAG_ROUTES
 from greenroom_server.flags.routes_projects import ROUTES as PROJECT_ROUTES
 from greenroom_server.flags.routes_segments import ROUTES as SEGMENT_ROUTES
 from greenroom_server.flags.service_scope import find_environment_id
+from greenroom_server.guardrails.routes import Tester, guardrail_routes
 from greenroom_server.observability.logs import AccessLog
 from greenroom_server.observability.tracing import Tracing
 from greenroom_server.permits.desk import Desk as PermitDesk
@@ -56,25 +58,31 @@ from greenroom_server.webhooks.routes import routes as webhook_routes
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What routes are made with: all that they do not find in the request."""
+
+    readiness: Readiness
+    scrape: Scrape
+    take_in: TakeIn
+    desk: Desk
+    waiting: Waiting
+    permits: PermitDesk
+    listener: Listener
+    guardrail_desk: Desk
+    guardrail_tester: Tester
+
+
 def create_app(settings: Settings, clock: Clock | None = None) -> "Server":
     """The server as an ASGI app; everything is opened at its lifespan's start and closed in reverse at its end."""
     return Server(settings, clock or SystemClock())
 
 
-def routes(
-    *,
-    readiness: Readiness,
-    scrape: Scrape,
-    take_in: TakeIn,
-    desk: Desk,
-    waiting: Waiting,
-    permits: PermitDesk,
-    listener: Listener,
-) -> tuple[Route, ...]:
+def routes(parts: Parts) -> tuple[Route, ...]:
     """The table of all operations but the hot ones, which `delivery.hot_paths.ROUTES` lists."""
-    sanctions = PermitSanctions(permits)
+    sanctions = PermitSanctions(parts.permits)
     return (
-        *health_routes(readiness=readiness, scrape=scrape),
+        *health_routes(readiness=parts.readiness, scrape=parts.scrape),
         *contract_routes(),
         *access_routes(find_environment_id),
         *PROJECT_ROUTES,
@@ -86,18 +94,19 @@ def routes(
         *deployment_routes(sanctions),
         *FACT_ROUTES,
         *event_routes(sanctions),
-        *decision_routes(permits.shelves, waiting),
-        question_route(permits.shelves, desk),
-        *story_routes(permits.shelves.policies),
-        *permit_routes(permits),
-        *integration_routes(desk),
-        *ForgeDoor(desk).routes(),
-        *ControllerDoor(desk, permits.shelves).routes(),
-        *release_routes(listener),
+        *decision_routes(parts.permits.shelves, parts.waiting),
+        question_route(parts.permits.shelves, parts.desk),
+        *story_routes(parts.permits.shelves.policies),
+        *permit_routes(parts.permits),
+        *integration_routes(parts.desk),
+        *ForgeDoor(parts.desk).routes(),
+        *ControllerDoor(parts.desk, parts.permits.shelves).routes(),
+        *release_routes(parts.listener),
+        *guardrail_routes(parts.guardrail_desk, parts.guardrail_tester),
         *AUDIT_ROUTES,
-        *webhook_routes(desk),
+        *webhook_routes(parts.desk),
         *EXPOSURE_ROUTES,
-        intake_route(take_in),
+        intake_route(parts.take_in),
     )
 
 
@@ -110,17 +119,19 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
         idempotency=core.idempotency,
         clock=core.clock,
     )
-    table = routes(
+    parts = Parts(
         readiness=lambda: _readiness(core),
         scrape=core.metrics.scrape,
         take_in=core.exposures.take_in,
         desk=core.webhooks.desk,
         waiting=Waiting(core.database, core.news, core.clock),
-        listener=core.scheduler.listener,
         permits=core.permits,
+        listener=core.scheduler.listener,
+        guardrail_desk=core.guardrails.desk,
+        guardrail_tester=core.guardrails,
     )
     hot_paths: ASGIApp = core.delivery.hot_paths
-    router: ASGIApp = build_router(table, kit=kit)
+    router: ASGIApp = build_router(routes(parts), kit=kit)
     if settings.allowed_hosts != ("*",):
         hot_paths = HostAllowList(hot_paths, hosts=settings.allowed_hosts)
         router = HostAllowList(router, hosts=settings.allowed_hosts)
@@ -145,6 +156,7 @@ def _watch(core: Core) -> None:
     core.delivery.watch(core.metrics)
     core.exposures.watch(core.metrics)
     core.webhooks.watch(core.metrics)
+    core.guardrails.watch(core.metrics)
     watch = core.metrics.watch
     watch(
         "environments",

@@ -48,6 +48,7 @@ async def _keep_house(core: Core) -> None:
                 await core.idempotency.prune(session)
             await core.webhooks.keep_house()
             await core.gatekeeper.keep_house()
+            await core.guardrails.keep_house()
         except Unavailable:
             log.debug("housekeeping waits for the database")
 

@@ -25,16 +25,17 @@ from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags, StoredReader
 from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.service import Exposures
+from greenroom_server.guardrails.asking import Asker
+from greenroom_server.guardrails.sampler import Guardrails
 from greenroom_server.installation import Opened, open_installation, save_directory
 from greenroom_server.observability.metrics import Metrics
 from greenroom_server.permits.desk import Desk as PermitDesk
 from greenroom_server.permits.statements import Verifier
-from greenroom_server.rollouts.guardrail_reader import NoGuardrails
 from greenroom_server.rollouts.scheduler import Scheduler
 from greenroom_server.sealing import Sealer
 from greenroom_server.settings import Settings
 from greenroom_server.webhooks.address import Egress
-from greenroom_server.webhooks.client import Client
+from greenroom_server.webhooks.client import Client, Limits
 from greenroom_server.webhooks.desk import Desk
 from greenroom_server.webhooks.sender import Pace, Webhooks
 
@@ -59,6 +60,7 @@ class Core:
     exposures: Exposures
     webhooks: Webhooks
     gatekeeper: Gatekeeper
+    guardrails: Guardrails
     news: NewsDesk
     scheduler: Scheduler
     permits: PermitDesk
@@ -106,6 +108,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     gatekeeper = _gatekeeper_of(webhooks.desk, database, permits.shelves, clock)
     await gatekeeper.start()
     stack.push_async_callback(gatekeeper.close)
+    guardrails = await _guardrails_of(settings, database, stack)
 
     news = NewsDesk(database)
     stack.push_async_callback(news.close)
@@ -127,8 +130,9 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
         exposures=exposures,
         webhooks=webhooks,
         gatekeeper=gatekeeper,
+        guardrails=guardrails,
         news=news,
-        scheduler=Scheduler(database, NoGuardrails(), on_moved=webhooks.wake),
+        scheduler=Scheduler(database, guardrails.reader, on_moved=webhooks.wake),
         permits=permits,
         feed=feed,
         metrics=Metrics(),
@@ -167,6 +171,17 @@ def _gatekeeper_of(desk: Desk, database: Database, shelves: Shelves, clock: Cloc
     return Gatekeeper(database, client, desk, shelves, clock=clock)
 
 
+async def _guardrails_of(settings: Settings, database: Database, stack: AsyncExitStack) -> Guardrails:
+    """What asks the sources of guardrails, begun."""
+    desk = guardrail_desk_of(settings)
+    client = Client(desk.egress, user_agent=f"greenroom-server/{VERSION}", limits=Limits(connect_s=2.0, total_s=5.0))
+    stack.push_async_callback(client.close)
+    guardrails = Guardrails(database, Asker(database, client, desk))
+    await guardrails.start()
+    stack.push_async_callback(guardrails.close)
+    return guardrails
+
+
 def _feed_of(
     settings: Settings, database: Database, directory: TokenDirectory, delivery: Delivery, copies: DiskCopies
 ) -> ChangeFeed:
@@ -202,10 +217,23 @@ def _feed_of(
 
 def desk_of(settings: Settings) -> Desk:
     """Where webhooks may go and how their secrets are kept; raises ValueError, naming the setting that is wrong."""
+    allowed, ports = settings.webhook_egress, settings.webhook_ports
     try:
-        egress = Egress.of(settings.webhook_egress, ports=settings.webhook_ports, is_insecure=settings.webhook_insecure)
+        egress = Egress.of(allowed, ports=ports, is_insecure=settings.webhook_insecure)
     except ValueError as error:
         raise ValueError(f"GREENROOM_WEBHOOK_EGRESS: {error}") from None
+    return Desk(egress, sealer_of(settings))
+
+
+def guardrail_desk_of(settings: Settings) -> Desk:
+    """Where guardrails may ask, which is theirs alone, and how their secrets are kept; raises ValueError likewise."""
+    allowed, ports = settings.guardrail_egress, settings.guardrail_ports
+    try:
+        egress = Egress.of(
+            allowed, ports=ports, is_insecure=settings.webhook_insecure, takes_http=settings.guardrail_http
+        )
+    except ValueError as error:
+        raise ValueError(f"GREENROOM_GUARDRAIL_EGRESS: {error}") from None
     return Desk(egress, sealer_of(settings))
 
 

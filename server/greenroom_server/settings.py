@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     webhook_retention_days: int = Field(
         default=14, ge=1, le=400, description="days for which webhook deliveries are kept"
     )
+    guardrail_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode] = Field(
+        default=(443, 8443, 9090), description="ports at which guardrails ask Prometheus, separated by commas"
+    )
+    guardrail_egress: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts and networks that guardrails may ask, separated by commas; all without it"
+    )
+    guardrail_http: bool = Field(default=False, description="let guardrails ask by `http:` too")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="origins whose browsers may evaluate flags, separated by commas"
     )
@@ -77,7 +84,9 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        *("cors_origins", "allowed_hosts", "webhook_ports", "webhook_egress", "webhook_secret_keys"), mode="before"
+        *("cors_origins", "allowed_hosts", "webhook_ports", "webhook_egress", "webhook_secret_keys"),
+        *("guardrail_ports", "guardrail_egress"),
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -41,6 +41,7 @@ PLACE: Final = {
     "webhook": "alerts",
     "integration": "azure",
     "delivery": DEAD_DELIVERY,
+    "guardrail": "pages",
     "policy": "small",
     "version": "1",
     "template": "regulated",
@@ -56,7 +57,10 @@ CHECK: Final = {
     "Commit": COMMIT,
 }
 WEBHOOK: Final = {"key": "alerts", "url": "https://hooks.invalid/alerts", "events": ["flag.served_while_dark"]}
+GUARDRAIL: Final = {"key": "pages", "source": {"kind": "alert"}, "action": "hold"}
 BODIES: Final[dict[str, Any]] = {
+    "create_guardrail": {**GUARDRAIL, "key": "another"},
+    "take_guardrail_alerts": {"version": "4", "alerts": []},
     "erase_subject": {"targeting_key": "user-1"},
     "report_exposures": {"instance": {"id": "one", "sdk": "test", "sdk_version": "1"}},
     "create_token": {"name": "another", "kind": "pipeline"},
@@ -186,6 +190,8 @@ IDS: Final[dict[str, str]] = {}
 FALLEN: Final = {"no token", "garbage", "never made", "revoked", "expired"}
 # Beside permission and place, these look at whether the token has limits at all.
 UNLIMITED_ONLY: Final = {"list_tokens", "create_token", "read_token", "revoke_token"}
+# These watch all environments unless they name some.
+WATCHING: Final = {"create_guardrail", "delete_guardrail"}
 ALL_ENVIRONMENTS_ONLY: Final = {"export_project", "list_audit_events", "list_project_audit_events"}
 LET_IN: Final = 200
 
@@ -200,6 +206,7 @@ async def with_dark_flag(shared_server: Server, shared_url: str, example: Exampl
         made = await admin.post("/api/v1/projects/shop/flags", json=flag)
         assert made.status_code == 201
         assert (await admin.post("/api/v1/projects/shop/webhooks", json=WEBHOOK)).status_code == 201
+        assert (await admin.post("/api/v1/projects/shop/guardrails", json=GUARDRAIL)).status_code == 201
         IDS.update(await facts_of(admin))
         assert (await admin.post("/api/v1/projects/shop/integrations", json=INTEGRATION)).status_code == 201
     await put_dead_delivery(shared_url, "alerts")
@@ -282,7 +289,7 @@ def verdict_of_the_verb(route: Any, token: Any) -> int:
         return 403
     if route.operation_id in UNLIMITED_ONLY and (token.projects or token.environments):
         return 403
-    if route.operation_id in ALL_ENVIRONMENTS_ONLY and token.environments:
+    if route.operation_id in ALL_ENVIRONMENTS_ONLY | WATCHING and token.environments:
         return 403
     if route.operation_id == "create_project" and token.projects:
         return 403

@@ -9,7 +9,7 @@ production served what is about people: `exposures.read` shows it, there only to
 from typing import Final
 
 READ: Final = frozenset(
-    {"self.read", "projects.read", "flags.read", "releases.read", "policies.read", "decisions.read"}
+    {"self.read", "projects.read", "flags.read", "releases.read", "policies.read", "decisions.read", "guardrails.read"}
 )
 AUTHOR: Final = READ | {
     "flags.write",
@@ -28,8 +28,10 @@ AUTHOR: Final = READ | {
     "change_requests.write",
     "change_requests.approve",
 }
-# The word of the business on a release. Machines never have it: a pipeline reports what it found and asks.
-JUDGE: Final = frozenset({"judgements.write", "modes.write", "evidence.revoke", "policies.activate"})
+# The word of the business on a release, and on what stops one. Machines never have it: a pipeline reports and asks.
+JUDGE: Final = frozenset(
+    {"judgements.write", "modes.write", "evidence.revoke", "policies.activate", "guardrails.write"}
+)
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "admin": AUTHOR

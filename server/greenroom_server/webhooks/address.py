@@ -76,17 +76,21 @@ class Target:
 class Egress:
     """What the operator allows. `hosts` and `networks`, if there are any, are all that may be reached.
 
-    A listed network that is private opens just itself; `is_insecure` (for development) opens `http:`, every port and
-    all private addresses. Link-local, multicast and metadata addresses stay closed whatever is set.
+    A listed network that is private opens just itself; `takes_http` opens `http:`, and `is_insecure` (for development)
+    `http:`, every port and all private addresses. Link-local, multicast and metadata addresses stay closed whatever is
+    set.
     """
 
     ports: frozenset[int] = frozenset({443, 8443})
     hosts: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
     is_insecure: bool = False
+    takes_http: bool = False
 
     @classmethod
-    def of(cls, allowed: Iterable[str], *, ports: Iterable[int], is_insecure: bool) -> "Egress":
+    def of(
+        cls, allowed: Iterable[str], *, ports: Iterable[int], is_insecure: bool, takes_http: bool = False
+    ) -> "Egress":
         """From the settings: `allowed` are host names, `*.example.com`, addresses and networks; raises ValueError."""
         hosts, networks = [], []
         for text in allowed:
@@ -96,13 +100,14 @@ class Egress:
                 if _PATTERN.fullmatch(text.lower()) is None or _NUMERIC_END.fullmatch(text.lower()):
                     raise ValueError(f"`{text}` is no host name, address or network") from None
                 hosts.append(text.lower())
-        return cls(frozenset(ports), tuple(hosts), tuple(networks), is_insecure)
+        return cls(frozenset(ports), tuple(hosts), tuple(networks), is_insecure, takes_http)
 
     def target_of(self, url: str) -> Target:
         """The URL taken apart, if its text is one that something may be sent to; raises `Refused`."""
         parts = _split(url)
         host = _host_of(parts)
-        if parts.scheme != "https" and not (self.is_insecure and parts.scheme == "http"):
+        may_be_plain = self.is_insecure or self.takes_http
+        if parts.scheme != "https" and not (may_be_plain and parts.scheme == "http"):
             raise Refused("it must begin with `https://`")
         port = _port_of(parts)
         if port not in self.ports and not self.is_insecure:

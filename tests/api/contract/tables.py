@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from greenroom_server.app import routes
+from greenroom_server.app import Parts, routes
 from greenroom_server.core import desk_of, permits_of
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 from greenroom_server.settings import Settings
@@ -13,7 +13,7 @@ def all_routes() -> list[Any]:
     """Every `Route` and every `HotRoute`; they share method, path, operation_id and permission."""
     desk = desk_of(Settings())
     nothing: Any = None  # no request is made here
-    table = routes(
+    parts = Parts(
         readiness=lambda: (),
         scrape=lambda _: (b"", "text/plain"),
         take_in=_take_in,
@@ -21,8 +21,10 @@ def all_routes() -> list[Any]:
         waiting=nothing,
         listener=nothing,
         permits=permits_of(Settings(), UUID(int=0), nothing),
+        guardrail_desk=desk,
+        guardrail_tester=nothing,
     )
-    return [*table, *HOT_ROUTES]
+    return [*routes(parts), *HOT_ROUTES]
 
 
 async def _take_in(*_: Any) -> Any:

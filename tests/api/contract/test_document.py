@@ -8,10 +8,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.api.contract.checking import wrong_in
 from tests.api.contract.document import the_contract
 
-# Objects that others may add to: contexts, whatever a flag's author likes, and OFREP's requests.
-OPEN_ON_PURPOSE = {"Context", "OfrepRequest"}
+# Objects that others may add to: contexts, whatever a flag's author likes, OFREP's requests, and alerts.
+OPEN_ON_PURPOSE = {"Context", "OfrepRequest", "AlertmanagerMessage", "AlertMessage"}
 # Closed by those that are composed of them.
-PARTS = {"ProblemMembers", "TokenMembers", "WebhookMembers"}
+PARTS = {"ProblemMembers", "TokenMembers", "WebhookMembers", "GuardrailMembers"}
 
 
 def test_document_is_valid_openapi() -> None:

@@ -141,6 +141,7 @@ async def test_every_operation_answers_as_documented(
         assert tried["dry_run"] is True
         await seen.step(admin, method, url, body)
     await _webhooks(seen, admin, example_url)
+    await _guardrails(seen, admin)
     await _tokens_and_import(seen, admin)
     await _releases(seen, admin, tokens)
     await _named_releases(seen, admin)
@@ -225,6 +226,32 @@ def github_signature(secret: str, body: Any) -> str:
     """As GitHub signs what httpx sends as JSON."""
     sent = httpx.Request("POST", "https://greenroom.invalid", json=body).content
     return "sha256=" + hmac.new(secret.encode(), sent, hashlib.sha256).hexdigest()
+
+
+async def _guardrails(seen: "Seen", admin: ContractClient) -> None:
+    """The examples of openapi.yaml; alerts come from somebody who holds the secret and no token."""
+    pages, errors = f"{SHOP}/guardrails/pages", f"{SHOP}/guardrails/checkout-errors"
+    operation = the_contract().operation("POST", "/api/v1/projects/{project}/guardrails")
+    assert operation is not None
+    assert operation.request_body is not None
+    wanted = operation.request_body["content"]["application/json"]["example"]
+    await seen.step(admin, "POST", f"{SHOP}/guardrails", wanted, dry_run=True)
+    assert (await seen.step(admin, "POST", f"{SHOP}/guardrails", wanted))["secret"] is None
+    alerts = {"key": "pages", "source": {"kind": "alert"}, "action": "hold"}
+    secret = (await seen.step(admin, "POST", f"{SHOP}/guardrails", alerts))["secret"]
+    sent = the_contract().operation("POST", "/api/v1/projects/{project}/guardrails/{guardrail}/alerts")
+    assert sent is not None
+    assert sent.request_body is not None
+    message = sent.request_body["content"]["application/json"]["examples"]["alertmanager"]["value"]
+    async with admin.bearing(secret) as alertmanager:
+        assert (await seen.step(alertmanager, "POST", f"{pages}/alerts", message))["firing"] == 1
+    await seen.step(admin, "GET", f"{SHOP}/guardrails", None)
+    assert (await seen.step(admin, "GET", pages, None))["is_tripped"] is True
+    for dry_run in (True, False):
+        await seen.step(admin, "PATCH", errors, {"condition": {"threshold": 0.5}}, dry_run=dry_run)
+    assert (await seen.step(admin, "POST", f"{pages}/test", None))["outcome"] == "hold"
+    for dry_run in (True, False):
+        await seen.step(admin, "DELETE", errors, None, dry_run=dry_run)
 
 
 async def _tokens_and_import(seen: "Seen", admin: ContractClient) -> None:
