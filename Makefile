@@ -13,7 +13,7 @@ SERVED := $(VENV)/.served
 DEVELOPED := $(VENV)/.developed
 PACKAGES := pyproject.toml clients/python/pyproject.toml
 
-.PHONY: help run test check lint types imports format bench openapi migration schema requirements clean
+.PHONY: help run test check gate lint types imports format bench openapi migration schema requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,12 +25,17 @@ run: $(SERVED) ## start the server with its own PostgreSQL and the example proje
 	@exec $(BIN)/greenroom-server serve --data-dir $(DATA) --log-format console
 
 test: $(DEVELOPED) ## run every test; every branch of the two pure cores must be reached
+	@rm -rf $(REPORTS) # of an older run
 	$(BIN)/coverage run -m pytest -q --junitxml=$(REPORTS)/unit.xml tests/unit/evaluation tests/unit/policy
 	$(BIN)/coverage report --fail-under=100
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --junitxml=$(REPORTS)/rest.xml \
 		--ignore tests/unit/evaluation --ignore tests/unit/policy
 
 check: lint types imports test ## what CI runs
+	@$(MAKE) --no-print-directory gate
+
+gate: $(DEVELOPED) ## may this tree go? its wheel and the reports of the last `make test` through a server of its own
+	$(BIN)/python -m tests.gate $(REPORTS)
 
 lint: $(DEVELOPED) ## ruff: rules and format
 	$(BIN)/ruff check .
