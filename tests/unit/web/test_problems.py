@@ -44,6 +44,7 @@ def test_every_error_class_has_a_number(kind: type[errors.GreenroomError]) -> No
         errors.LimitExceeded: ("x", 1),
         errors.PayloadTooLarge: ("x", 1),
         errors.ReleaseRefused: ({"decision": "deny"},),
+        errors.ApprovalRequired: (["production"], "/change-requests"),
     }
     error = kind(*needed.get(kind, ()))
 
