@@ -1,6 +1,7 @@
 """Routes of named releases."""
 
-from typing import Final, get_args
+import asyncio
+from typing import Any, Final, get_args
 
 from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags.answers import answer, shown, work_of
@@ -21,10 +22,15 @@ from greenroom_server.rollouts.wire import (
 )
 from greenroom_server.web import pagination
 from greenroom_server.web.call import Call
-from greenroom_server.web.reply import Reply
+from greenroom_server.web.codec import MAX_NODES
+from greenroom_server.web.reply import JSON, Reply
+from greenroom_server.web.route import MERGE_PATCH
 from greenroom_server.web.routing import Route
 from greenroom_server.web.scope import KEY_PATTERN
+from greenroom_server.web.validation import parse
+from greenroom_server.web.yaml_codec import read_yaml
 
+YAML: Final = "application/yaml"
 _RELEASES: Final = "/api/v1/projects/{project}/releases"
 _RELEASE: Final = f"{_RELEASES}/{{release}}"
 
@@ -43,7 +49,7 @@ async def list_releases(call: Call) -> Reply:
 
 
 async def create_release(call: Call) -> Reply:
-    project, wanted = call.params["project"], call.parse(ReleaseIn)
+    project, wanted = call.params["project"], parse(ReleaseIn, await _document_of(call))
     outcome = await releases.create_release(work_of(call), project, wanted)
     return answer(call, outcome, created_at=release_path(project, wanted.key))
 
@@ -59,7 +65,7 @@ async def list_release_moves(call: Call) -> Reply:
 
 
 async def update_release(call: Call) -> Reply:
-    return answer(call, await releases.update_release(work_of(call), *_path(call), call.json()))
+    return answer(call, await releases.update_release(work_of(call), *_path(call), await _document_of(call)))
 
 
 async def delete_release(call: Call) -> Reply:
@@ -108,9 +114,17 @@ def release_routes(listener: Listener) -> tuple[Route, ...]:
             store="read",
             query=(*pagination.QUERY, "state", "environment"),
         ),
-        Route("POST", _RELEASES, "create_release", plan, create_release, idempotent=True),
+        Route("POST", _RELEASES, "create_release", plan, create_release, idempotent=True, media_types=(JSON, YAML)),
         Route("GET", _RELEASE, "read_release", read, read_release, store="read"),
-        Route("PATCH", _RELEASE, "update_release", plan, update_release, writes=True),
+        Route(
+            "PATCH",
+            _RELEASE,
+            "update_release",
+            plan,
+            update_release,
+            writes=True,
+            media_types=(MERGE_PATCH, JSON, YAML),
+        ),
         Route("DELETE", _RELEASE, "delete_release", plan, delete_release, writes=True),
         Route("GET", f"{_RELEASE}/moves", "list_release_moves", read, list_release_moves, store="read"),
         Route("POST", f"{_RELEASE}/schedule", "schedule_release", serve, schedule_release, writes=True),
@@ -121,6 +135,13 @@ def release_routes(listener: Listener) -> tuple[Route, ...]:
         Route("POST", f"{_RELEASE}/abort", "abort_release", serve, abort_release, writes=True),
         Route("POST", f"{_RELEASE}/undo", "undo_release", serve, undo_release, idempotent=True),
     )
+
+
+async def _document_of(call: Call) -> Any:
+    """A plan as JSON or YAML."""
+    if call.media_type != YAML:
+        return call.json()
+    return await asyncio.to_thread(read_yaml, call.body, nodes=MAX_NODES)
 
 
 def _path(call: Call) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from greenroom.cli import (
     login,
     policy,
     projects,
+    releases,
     segments,
     services,
     tail,
@@ -59,6 +60,7 @@ def make_app() -> typer.Typer:
     app.add_typer(builds.group, name="build")
     app.add_typer(evidence.group, name="evidence")
     app.add_typer(deployments.group, name="deployment")
+    app.add_typer(releases.group, name="release")
     judgements.add_to(app)
     app.add_typer(integrations.group, name="integrations")
     app.add_typer(break_glass.group, name="break-glass")

@@ -35,6 +35,11 @@ def flags(ctx: typer.Context, incomplete: str) -> list[str]:
     return _matching(ctx, incomplete, lambda session: session.api.get(session.project_path("flags"), limit=_MOST))
 
 
+def releases(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The keys of the project's named releases."""
+    return _matching(ctx, incomplete, lambda session: session.api.get(session.project_path("releases"), limit=_MOST))
+
+
 def segments(ctx: typer.Context, incomplete: str) -> list[str]:
     """The keys of the project's segments."""
     return _matching(ctx, incomplete, lambda session: session.api.get(session.project_path("segments"), limit=_MOST))
