@@ -1,5 +1,7 @@
 """What is forged, old, early, repeated or about something else never turns a decision into allow."""
 
+from typing import Any, Final
+
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,7 +14,7 @@ from greenroom_server.policy.rules import RULES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-GREEN = {"suite": "unit", "counts": {"total": 3, "passed": 3}}
+GREEN: Final[dict[str, Any]] = {"suite": "unit", "counts": {"total": 3, "passed": 3}}
 BOMB = (
     b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     b'<testsuite><testcase name="&b;"/></testsuite>'
