@@ -40,6 +40,7 @@ from greenroom_server.observability.tracing import Tracing
 from greenroom_server.permits.desk import Desk as PermitDesk
 from greenroom_server.permits.routes import permit_routes
 from greenroom_server.permits.service_sanctions import PermitSanctions
+from greenroom_server.readiness.routes import readiness_routes
 from greenroom_server.releases.routes_builds import ROUTES as BUILD_ROUTES
 from greenroom_server.releases.routes_builds import deployment_routes
 from greenroom_server.releases.routes_events import event_routes
@@ -101,6 +102,7 @@ def routes(parts: Parts) -> tuple[Route, ...]:
         *integration_routes(parts.desk),
         *ForgeDoor(parts.desk).routes(),
         *ControllerDoor(parts.desk, parts.permits.shelves).routes(),
+        *readiness_routes(parts.permits.shelves.policies),
         *release_routes(parts.listener),
         *guardrail_routes(parts.guardrail_desk, parts.guardrail_tester),
         *AUDIT_ROUTES,

@@ -89,3 +89,18 @@ async def database(url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
 async def count(opened: Database, table: str) -> int:
     async with opened.reading() as session:
         return int((await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+
+async def age_report(url: str, report: str, made_at: str) -> None:
+    """Let a readiness report have been made at another moment, which no verb can do."""
+    connection: Any = await connect(url, Timeouts(), purpose="greenroom tests")
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")  # facts are append-only
+            await connection.execute(
+                "UPDATE fact SET body = jsonb_set(body, '{made_at}', to_jsonb($2::text)) WHERE id = $1::uuid",
+                report,
+                made_at,
+            )
+    finally:
+        await connection.close()

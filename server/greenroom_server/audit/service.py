@@ -156,6 +156,16 @@ async def events_after(session: AsyncSession, chain: str, sequence: int, *, limi
     return [_out(row) for row in await session.scalars(query.order_by(number).limit(limit))]
 
 
+async def events_about(
+    session: AsyncSession, chain: str, targets: Collection[str], since: datetime, *, limit: int
+) -> list[AuditEventOut]:
+    """The events of one chain about these things since a moment, last first."""
+    query = select(AuditEventRow).where(
+        col(AuditEventRow.chain) == chain, col(AuditEventRow.target).in_(targets), col(AuditEventRow.at) >= since
+    )
+    return [_out(row) for row in await session.scalars(query.order_by(col(AuditEventRow.sequence).desc()).limit(limit))]
+
+
 async def verify(session: AsyncSession, chain: str) -> int | None:
     """The sequence number of the first event that does not fit its chain, or None if all fit.
 

@@ -18,6 +18,7 @@ from greenroom_server.flags.work import plain
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.initial import render_template
 from greenroom_server.web import pagination
+from greenroom_server.web.asking import number_of
 from greenroom_server.web.call import Call
 from greenroom_server.web.codec import MAX_NODES
 from greenroom_server.web.reply import JSON, Reply
@@ -131,7 +132,7 @@ def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
         return await difference_to(call, await asyncio.to_thread(compiled, document, 1))
 
     async def difference_to(call: Call, policy: Policy) -> Reply:
-        last = _number_of(call, "last", default=50, most=MAX_REPLAYED)
+        last = number_of(call, "last", default=50, most=MAX_REPLAYED)
         return Reply(
             body=plain(
                 await compare_policy(work_of(call), call.params["project"], policy, last=last, shelf=shelves.policies)
@@ -151,7 +152,7 @@ def decision_routes(shelves: Shelves, waiting: Waiting) -> tuple[Route, ...]:
         return Reply(body=plain(found))
 
     async def await_decision_news(call: Call) -> Reply:
-        return Reply(body=plain(await waiting.news_of(call, _number_of(call, "wait", default=30, most=MAX_WAIT_S))))
+        return Reply(body=plain(await waiting.news_of(call, number_of(call, "wait", default=30, most=MAX_WAIT_S))))
 
     read: dict[str, Any] = {"store": "read"}
     return (
@@ -224,14 +225,4 @@ def _version_of(call: Call) -> int:
     text = call.params["version"]
     if not text.isdigit() or len(text) > 6:
         raise NotFound(f"there is no version `{text}`")
-    return int(text)
-
-
-def _number_of(call: Call, name: str, *, default: int, most: int) -> int:
-    text = call.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 6) or not 1 <= int(text) <= most:
-        detail = f"`{name}` must be a whole number from 1 to {most}"
-        raise Invalid(detail, errors=[FieldError(name, detail)])
     return int(text)

@@ -1,15 +1,14 @@
 """Routes of how far stories have come."""
 
-import re
 from typing import Final
 
 from greenroom_server.decisions import service_stories as stories
 from greenroom_server.decisions.policies import PolicyShelf
-from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags.answers import work_of
 from greenroom_server.flags.work import plain
 from greenroom_server.releases.reading import by_key
 from greenroom_server.web import pagination
+from greenroom_server.web.asking import text_of
 from greenroom_server.web.call import Call
 from greenroom_server.web.reply import Reply
 from greenroom_server.web.routing import Route
@@ -23,14 +22,14 @@ def story_routes(shelf: PolicyShelf) -> tuple[Route, ...]:
 
     async def read_story_done(call: Call) -> Reply:
         params = call.params
-        environment = asked(call, "environment", KEY_PATTERN)
-        build = asked(call, "build", OTHER_PATTERNS["digest"]) if "build" in call.query else None
+        environment = text_of(call, "environment", KEY_PATTERN)
+        build = text_of(call, "build", OTHER_PATTERNS["digest"]) if "build" in call.query else None
         found = await stories.story_done(work_of(call), params["project"], params["story"], environment, build, shelf)
         return Reply(body=plain(found))
 
     async def read_story_board(call: Call) -> Reply:
         request, after = by_key(call)
-        environment = asked(call, "environment", KEY_PATTERN)
+        environment = text_of(call, "environment", KEY_PATTERN)
         rows = await stories.page_board(
             work_of(call), call.params["project"], environment, after=after, limit=request.limit + 1, shelf=shelf
         )
@@ -56,12 +55,3 @@ def story_routes(shelf: PolicyShelf) -> tuple[Route, ...]:
             query=("environment", "build"),
         ),
     )
-
-
-def asked(call: Call, name: str, pattern: re.Pattern[str]) -> str:
-    """A query parameter that must be there and look as it should; raises `Invalid`."""
-    value = call.query.get(name)
-    if value is None or pattern.fullmatch(value) is None:
-        detail = f"`{name}` is needed" if value is None else f"`{name}` is not what a {name} looks like"
-        raise Invalid(detail, errors=[FieldError(name, detail)])
-    return value

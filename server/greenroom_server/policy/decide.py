@@ -44,13 +44,21 @@ def decide_on(facts: Index, request: Request, policy: Policy | None, now: Instan
 def _decided(facts: Index, request: Request, policy: Policy | None, now: Instant) -> Decision:
     if policy is None or request.action not in ACTIONS or request.environment not in policy.document.environments:
         return answer(facts, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
-    question = ask(facts, request, policy, now)
-    checks = [*_rules(question), *own_checks(question)]
-    outlook = Outlook(question, checks, _ahead(request, now), breakable=True)
+    question, outlook = outlook_on(facts, request, policy, now)
     standing = outlook.standing(now)
     if not _is_ruled(request, standing.results):
         return answer(facts, request, policy, now, "deny", (_own(_no_policy(request, policy)),))
     return foreseen(question, outlook, standing, obligations=obligations(question))
+
+
+def outlook_on(facts: Index, request: Request, policy: Policy, now: Instant) -> tuple[Question, Outlook]:
+    """What a decision on the request is made of: for whoever needs no decision, such as a replay of many.
+
+    The policy must know the environment, and the action must be one that rules are about.
+    """
+    question = ask(facts, request, policy, now)
+    checks = [*_rules(question), *own_checks(question)]
+    return question, Outlook(question, checks, _ahead(request, now), breakable=True)
 
 
 def _rules(question: Question) -> list[Check]:

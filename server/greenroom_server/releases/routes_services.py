@@ -7,7 +7,6 @@ from greenroom_server.releases import service_services as service
 from greenroom_server.releases import service_stories as stories
 from greenroom_server.releases.reading import by_key
 from greenroom_server.releases.wire import (
-    ModeIn,
     PersonIn,
     ProducerIn,
     ReleaseSettingsIn,
@@ -47,14 +46,6 @@ async def read_mode(call: Call) -> Reply:
     params = call.params
     return Reply(
         body=plain(await service.read_mode(work_of(call), params["project"], params["service"], params["environment"]))
-    )
-
-
-async def put_mode(call: Call) -> Reply:
-    params, wanted = call.params, call.parse(ModeIn)
-    return answer(
-        call,
-        await service.put_mode(work_of(call), params["project"], params["service"], params["environment"], wanted),
     )
 
 
@@ -125,7 +116,6 @@ ROUTES = (
     Route("GET", _SERVICE, "read_service", "releases.read", read_service, store="read"),
     Route("PATCH", _SERVICE, "update_service", "services.write", update_service, writes=True),
     Route("GET", _MODE, "read_mode", "releases.read", read_mode, store="read"),
-    Route("PUT", _MODE, "put_mode", "modes.write", put_mode, writes=True),
     Route(
         "GET",
         f"{_PROJECT}/stories",

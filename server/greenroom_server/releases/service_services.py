@@ -89,7 +89,10 @@ async def read_mode(work: Work, project_key: str, key: str, environment: str) ->
 
 
 async def put_mode(work: Work, project_key: str, key: str, environment: str, wanted: ModeIn) -> Outcome[ModeOut]:
-    """Decide how builds get into the environment from now on; each decision is kept. The same again changes nothing."""
+    """Decide how builds get into the environment from now on; each decision is kept. The same again changes nothing.
+
+    What it takes to do so is `readiness.service_switch`'s to say.
+    """
     ledger = await open_ledger(work, project_key)
     service = await get_service(work, ledger, key)
     await _require_environment(work, project_key, environment)
@@ -101,13 +104,16 @@ async def put_mode(work: Work, project_key: str, key: str, environment: str, wan
     changes: Changes = [{"path": "/mode", "op": "replace", "from": mode_before, "to": wanted.mode}]
     if wanted.reason:
         changes.append({"path": "/reason", "op": "add", "to": wanted.reason})
-    path = f"{service_path(project_key, service.key)}/environments/{environment}/mode"
-    await work.note(project_key, "mode.put", path, changes)
+    await work.note(project_key, "mode.put", mode_path(project_key, service.key, environment), changes)
     return Outcome(_mode_out(service.key, environment, row), changes)
 
 
 def service_path(project_key: str, key: str) -> str:
     return f"/api/v1/projects/{project_key}/services/{key}"
+
+
+def mode_path(project_key: str, key: str, environment: str) -> str:
+    return f"{service_path(project_key, key)}/environments/{environment}/mode"
 
 
 async def _require_environment(work: Work, project_key: str, key: str) -> None:

@@ -23,6 +23,7 @@ Author = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Pem = Annotated[str, StringConstraints(max_length=4000)]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+FactId = TokenId
 Mode = Literal["delivery", "deployment", "hold"]
 Action = Literal["deploy", "switch", "release", "darken", "rollback"]
 
@@ -74,10 +75,15 @@ class ServiceModeOut(Closed):
 
 
 class ModeIn(Closed):
-    """How builds get into the environment from now on."""
+    """How builds get into the environment from now on.
+
+    To `deployment` by the readiness report of this id, or the newest; or by `force`, with a reason.
+    """
 
     mode: Mode
     reason: Text = ""
+    report: FactId | None = None
+    force: bool = False
 
 
 class ModeOut(Closed):

@@ -369,6 +369,13 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
     assert (await seen.step(admin, "POST", f"{decisions}/{decision['id']}/replay", None))["same"] is True
     await seen.step(admin, "GET", f"{decisions}/{decision['id']}/news?wait=1", None)
     await seen.step(admin, "GET", f"{version}/comparison?last=10", None)
+    web = f"{SHOP}/services/checkout"
+    await seen.step(admin, "GET", f"{web}/readiness?environment=production", None)
+    wanted = {"environment": "production", "thresholds": {"auto_ready_percent": 90}}
+    await seen.step(admin, "POST", f"{web}/readiness", wanted, dry_run=True)
+    report = await seen.step(admin, "POST", f"{web}/readiness", wanted)
+    await seen.step(admin, "GET", f"{SHOP}/readiness/{report['id']}", None)
+    await seen.step(admin, "GET", f"{web}/figures?environment=production&days=7", None)
     await seen.step(admin, "GET", f"{SHOP}/stories:board?environment=production", None)
     await seen.step(admin, "GET", f"{SHOP}/stories/SHOP-117/done?environment=production", None)
     assert await seen.step(admin, "POST", f"{policies}/compare", document) == {"replayed": 1, "changed": []}

@@ -19,6 +19,7 @@ from greenroom_server.exposures import wire as exposures
 from greenroom_server.flags import wire as flags
 from greenroom_server.guardrails import wire as guardrails
 from greenroom_server.permits import wire as permits
+from greenroom_server.readiness import wire as readiness
 from greenroom_server.releases import wire as releases
 from greenroom_server.releases import wire_builds as builds
 from greenroom_server.releases import wire_events as events
@@ -63,6 +64,7 @@ def models() -> list[type[BaseModel]]:
             events,
             evidence,
             facts,
+            readiness,
             stories,
             rollouts,
             webhooks,

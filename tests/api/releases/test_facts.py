@@ -145,13 +145,13 @@ async def test_a_mode_is_a_decision_that_is_kept(releases: Releases) -> None:
     path = f"{releases.service}/environments/production/mode"
     before = done(await ada.get(path))
 
-    changed = done(await ada.put(path, json={"mode": "deployment", "reason": "the report is green"}))
-    again = done(await ada.put(path, json={"mode": "deployment", "reason": "still"}))
+    changed = done(await ada.put(path, json={"mode": "hold", "reason": "stock-taking"}))
+    again = done(await ada.put(path, json={"mode": "hold", "reason": "still"}))
 
-    assert (before["mode"], before["seq"], changed["reason"]) == ("delivery", 0, "the report is green")
+    assert (before["mode"], before["seq"], changed["reason"]) == ("delivery", 0, "stock-taking")
     assert again == changed
     modes = done(await ada.get(releases.service))["modes"]
-    assert [one["mode"] for one in modes] == ["delivery", "delivery", "deployment"]
+    assert [one["mode"] for one in modes] == ["delivery", "delivery", "hold"]
     events = done(await releases.admin.get(releases.stage.audit, params={"action": "mode.put"}))["items"]
     assert len(events) == 1
 

@@ -234,7 +234,7 @@ async def test_people_modes_and_waivers(releases: Releases, load: Loader) -> Non
     done(await releases.admin.put(f"{releases.project}/people/eve@shop.example", json={"is_active": False}))
     for mode in ("hold", "deployment"):
         path = f"{releases.service}/environments/production/mode"
-        done(await releases.admin.put(path, json={"mode": mode}))
+        done(await releases.admin.put(path, json={"mode": mode, "force": True, "reason": "no report is needed here"}))
     waiver = {"rule": "soak", "environment": "production", "service": "web", "until": "2999-01-01T00:00:00Z"}
     await releases.said("waivers", {**waiver, "reason": "urgent"}, await releases.person())
 

@@ -20,7 +20,7 @@ _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 def write_files(decision: Decision, *, markdown_file: Path | None, junit_file: Path | None) -> None:
     """What the user asked for; raises UsageError if a file cannot be written, so that nobody waits for it in vain."""
     if markdown_file is not None:
-        _write(markdown_file, markdown(decision).encode("utf-8", "replace"))
+        write_text(markdown_file, markdown(decision))
     if junit_file is not None:
         _write(junit_file, junit(decision))
 
@@ -95,6 +95,11 @@ def _told(case: ElementTree.Element, tag: str, kind: str, message: str, text: st
 def _xml(text: str) -> str:
     """Without the characters that no XML may have."""
     return _NO_XML.sub("\ufffd", text)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Raises UsageError if the file cannot be written."""
+    _write(file, text.encode("utf-8", "replace"))
 
 
 def _write(file: Path, content: bytes, *, is_added: bool = False) -> None:

@@ -86,22 +86,22 @@ def markdown(decision: Decision) -> str:
     """All of it, with a table of every rule; texts of users are escaped."""
     word = f"{decision.verdict} ({SIMULATED})" if decision.is_simulated else decision.verdict
     lines = [
-        f"**{word}**: {_escaped(headline(decision))}",
+        f"**{word}**: {escaped(headline(decision))}",
         "",
         "| | rule | condition | code | |",
         "|---|---|---|---|---|",
     ]
     lines += [_row(one) for one in decision.rules]
     if decision.steps:
-        lines += ["", "Next:", "", *(f"- {_escaped(step)}" for step in decision.steps)]
+        lines += ["", "Next:", "", *(f"- {escaped(step)}" for step in decision.steps)]
     told = [*moments(decision), origin(decision)]
-    return "\n".join([*lines, "", *(f"{_escaped(one)}  " for one in told)]) + "\n"
+    return "\n".join([*lines, "", *(f"{escaped(one)}  " for one in told)]) + "\n"
 
 
 def _row(rule: Rule) -> str:
     mark = _MARKS.get(rule.outcome, "–")
-    text = "" if rule.outcome == "pass" else _escaped(said(rule))
-    return f"| {mark} | {_escaped(rule.id)} | {_escaped(rule.condition)} | {_escaped(rule.code)} | {text} |"
+    text = "" if rule.outcome == "pass" else escaped(said(rule))
+    return f"| {mark} | {escaped(rule.id)} | {escaped(rule.condition)} | {escaped(rule.code)} | {text} |"
 
 
 def _is_remarkable(rule: Rule) -> bool:
@@ -128,5 +128,6 @@ def _in_zone(moment: datetime, zone: str | None) -> datetime | None:
         return None
 
 
-def _escaped(told: str) -> str:
+def escaped(told: str) -> str:
+    """A text of users as Markdown shows it: nothing in it means anything."""
     return _SPECIAL.sub(r"\\\1", _SPACE.sub(" ", visible(told)))

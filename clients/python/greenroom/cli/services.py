@@ -1,6 +1,7 @@
 """`greenroom services` and `greenroom stories`: what is built as one, and what customers are to get."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -8,9 +9,9 @@ from greenroom.cli import story_progress
 from greenroom.cli.arguments import Limit
 from greenroom.cli.asking import DryRun, Yes, agree
 from greenroom.cli.command import Needs, command
-from greenroom.cli.screen import table
+from greenroom.cli.screen import facts, table
 from greenroom.cli.session import Session
-from greenroom.cli.times import shown
+from greenroom.cli.times import length, shown
 
 group = typer.Typer(help="Services, and how builds of them get into an environment.", no_args_is_help=True)
 stories = typer.Typer(help="Stories, and the flags that hide their code.", no_args_is_help=True)
@@ -52,16 +53,55 @@ def set_mode(
     service: ServiceKey,
     mode: Annotated[Literal["delivery", "deployment", "hold"], typer.Argument(help="The mode from now on.")],
     reason: Annotated[str, typer.Option(help="Why.")] = "",
+    report: Annotated[
+        str | None, typer.Option(metavar="ID", help="The readiness report to go by, else the newest that was kept.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="To `deployment` without a report that says so.")] = False,
     yes: Yes = False,
 ) -> None:
     """Decide how builds get into an environment: the business decides (delivery), by themselves (deployment), or not at
-    all (hold). Asks first, but not for hold.
+    all (hold). Asks first, but not for hold. For deployment there must be a report: `gate readiness --keep`.
     """
     path = session.project_path("services", service, "environments", session.environment, "mode")
     if not yes and mode != "hold":
         agree(session.screen, f"{service} in {session.environment}: mode {mode}")
-    made = session.api.change("PUT", path, {"mode": mode, "reason": reason}, is_repeatable=True).body
+    body = {"mode": mode, "reason": reason, "report": report, "force": force}
+    made = session.api.change("PUT", path, body, is_repeatable=True).body
     session.screen.result(made, f"{service} in {session.environment}: {made['mode']}", keys=[service])
+
+
+@command(group, "figures", needs=Needs.ENVIRONMENT)
+def show_figures(
+    session: Session,
+    service: ServiceKey,
+    days: Annotated[int, typer.Option(min=1, max=366, help="The period, up to now.")] = 30,
+) -> None:
+    """Show how a service is delivered: deployments and releases apart, lead time, failures, time to restore."""
+    path = session.project_path("services", service, "figures")
+    found = session.api.get(path, environment=session.environment, days=days).body
+    failure, restore = found["change_failure"], found["time_to_restore"]
+    rows = {
+        "deployments": _often(found["deployments"]),
+        "rollbacks": _often(found["rollbacks"]),
+        "failed to deploy": _often(found["failed_deployments"]),
+        "releases (flags)": _often(found["releases"]),
+        "build to live": _lengths(found["lead_time"]),
+        "live to released": _lengths(found["dark_time"]),
+        "change failures": "none" if failure["percent"] is None else f"{failure['failed']} ({failure['percent']} %)",
+        "time to restore": _lengths(restore) + (f", {restore['open']} open" if restore["open"] else ""),
+    }
+    title = f"{service} in {found['environment']}, {days} days up to {shown(found['until'])}"
+    session.screen.result(found, (title, facts(rows)), keys=[service])
+
+
+def _often(found: Mapping[str, Any]) -> str:
+    return f"{found['count']} ({found['per_week']} a week)"
+
+
+def _lengths(found: Mapping[str, Any]) -> str:
+    if not found["count"]:
+        return "none"
+    return f"half within {length(found['p50_s'])}, nine of ten within {length(found['p90_s'])} (of {found['count']})"
 
 
 @command(stories, "list")

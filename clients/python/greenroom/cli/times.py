@@ -43,6 +43,17 @@ def shown(text: str | None) -> str:
         return text
 
 
+def length(seconds: float) -> str:
+    """A length of time, in the two largest units that it has: `45s`, `12m 30s`, `3d 4h`."""
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0") or len(parts) == 1)
+
+
 def _span(text: str) -> timedelta | None:
     found = _SPAN.fullmatch(text)
     return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
