@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -117,7 +118,7 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
     settings = core.settings
     kit = WebKit(
         authorizer=core.directory,
-        unit_of_work=lambda *, write, dry_run: _writing(core, dry_run) if write else core.database.reading(),
+        unit_of_work=partial(_unit_of_work, core),
         idempotency=core.idempotency,
         clock=core.clock,
     )
@@ -145,10 +146,18 @@ def _open_doors(core: Core, stack: AsyncExitStack) -> ASGIApp:
     return app
 
 
+def _unit_of_work(
+    core: Core, *, write: bool, dry_run: bool, is_single: bool = False
+) -> AbstractAsyncContextManager[Any]:
+    if not write:
+        return core.database.reading()
+    return _writing(core, core.database.single() if is_single else core.database.transaction(dry_run=dry_run))
+
+
 @asynccontextmanager
-async def _writing(core: Core, dry_run: bool) -> AsyncIterator[Any]:
-    """A writing transaction; once it is committed, webhooks may have something to send."""
-    async with core.database.transaction(dry_run=dry_run) as session:
+async def _writing(core: Core, unit: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
+    """Something is written; once it is committed, webhooks may have something to send."""
+    async with unit as session:
         yield session
     core.webhooks.wake()
 

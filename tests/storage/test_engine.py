@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from greenroom_server.database.connect import Timeouts, driver_dsn
 from greenroom_server.database.direct import fetch_one
-from greenroom_server.database.engine import Database
+from greenroom_server.database.engine import Database, announce
 from greenroom_server.database.translate import Busy
 from greenroom_server.errors import Conflict, NotFound, Unavailable
 
@@ -128,6 +128,41 @@ async def test_both_ways_are_one_transaction(database: Database) -> None:
     with pytest.raises(NotFound):
         await work()
     assert await ids(database) == []
+
+
+@pytest.mark.asyncio
+async def test_a_single_statement_is_a_transaction_by_itself(database: Database) -> None:
+    """It is there at once for everybody, and a failure of it is told as in a transaction, with nothing left behind."""
+    async with database.single() as session:
+        await fetch_one(session, "INSERT INTO thing (id) VALUES (1)")
+        assert await ids(database) == [1]
+
+    with pytest.raises(Conflict):
+        async with database.single() as session:
+            await fetch_one(session, "INSERT INTO thing (id) VALUES (2), (1)")
+    assert await ids(database) == [1]
+    assert database.in_use == 0
+
+
+@pytest.mark.asyncio
+async def test_a_single_statement_announces_nothing(database: Database) -> None:
+    """What was announced would never be sent: that is a defect, and is told."""
+    with pytest.raises(RuntimeError, match="announces nothing"):
+        async with database.single() as session:
+            await announce(session)
+
+
+@pytest.mark.asyncio
+async def test_a_glance_is_one_row(database: Database) -> None:
+    """The first row or none, and errors as from a transaction."""
+    await add(database, 7)
+
+    row = await database.glance("SELECT id FROM thing WHERE id = $1", 7)
+
+    assert (row and row["id"], await database.glance("SELECT id FROM thing WHERE id = $1", 8)) == (7, None)
+    with pytest.raises(PostgresError):
+        await database.glance("SELECT no_such_column FROM thing")
+    assert database.in_use == 0
 
 
 @pytest.mark.asyncio

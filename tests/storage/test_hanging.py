@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
@@ -42,9 +42,14 @@ async def look(database: Database) -> None:
         await session.execute(text("SELECT count(*) FROM thing"))
 
 
+async def glance(database: Database) -> None:
+    await database.glance("SELECT count(*) FROM thing")
+
+
+@pytest.mark.parametrize("look", [look, glance])
 @pytest.mark.asyncio
 async def test_a_new_transaction_is_unavailable_soon_and_works_again_later(
-    database: Database, own_server: EmbeddedPostgres, frozen: Freeze
+    look: Callable[[Database], Awaitable[None]], database: Database, own_server: EmbeddedPostgres, frozen: Freeze
 ) -> None:
     """With a connection from the pool, with a new one and with none left; afterwards as if nothing had been."""
     with frozen(pid_of(own_server)):

@@ -88,6 +88,17 @@ class Database:
                 await self._commit(session)
 
     @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncSession]:
+        """For one statement of `database.direct`, which is a transaction by itself: it need not be begun and ended.
+
+        Raises RuntimeError if something was announced, since that goes with a commit.
+        """
+        async with self._translating(), self._unit("") as session:
+            yield session
+            if _IS_ANNOUNCED in session.info:
+                raise RuntimeError("a single statement announces nothing")
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """One state of the store for all statements of the block; nothing can be written."""
         async with self._translating(), self._unit(_BEGIN_READING) as session:
@@ -168,6 +179,8 @@ class Database:
 
     async def _open(self, begin: str) -> tuple[AsyncConnection, BoundedConnection]:
         connection, driver = await self._check_out()
+        if not begin:
+            return connection, driver
         try:
             # A server that hangs is found out here and not in the work.
             async with asyncio.timeout(self.timeouts.acquire_s):

@@ -31,13 +31,14 @@ def question_route(shelves: Shelves, desk: Desk) -> Route:
         if wanted.callback is not None:
             return None
         known = await decisions.make_from_known(work_of(call), call.params["project"], wanted, shelves)
-        return None if known is None else Asked(known, None)
+        return None if known is None else _asked(call, known, None)
 
     async def look(call: Call) -> Asked:
         project, wanted = call.params["project"], call.parse(DecisionIn)
         if wanted.callback is not None:
             await callbacks.check_callback(work_of(call), desk, project, wanted.callback)
-        return Asked(await decisions.make_decision(work_of(call), project, wanted, shelves), wanted.callback)
+        made = await decisions.make_decision(work_of(call), project, wanted, shelves)
+        return _asked(call, made, wanted.callback)
 
     async def keep_decision(call: Call) -> Reply:
         made, wanted = call.seen
@@ -61,3 +62,8 @@ def question_route(shelves: Shelves, desk: Desk) -> Route:
         looks=look,
         glances=glance,
     )
+
+
+def _asked(call: Call, made: decisions.Made, callback: CallbackIn | None) -> Asked:
+    call.is_single = callback is None and not decisions.uses_break_glass(made)
+    return Asked(made, callback)

@@ -23,7 +23,7 @@ class Call:
     `principal` is what the `Authorizer` returned (None on a PUBLIC route) and `session` what the `UnitOfWork` opened
     (None if the route declares no store, and while it `glances`); both are Any because their types belong to layers
     that this one must not know. `query` holds only parameters that the route declares. `seen` is what the route's
-    `glances` or `looks` returned.
+    `glances` or `looks` returned; with `is_single` they say that the handler makes but one statement.
     """
 
     request: Request
@@ -35,6 +35,7 @@ class Call:
     if_match: IfMatch | None
     now: datetime
     dry_run: bool = False
+    is_single: bool = False
     session: Any = None
     seen: Any = None
 

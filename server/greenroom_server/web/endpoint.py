@@ -131,7 +131,9 @@ class Endpoint:
 
     async def _transact(self, call: Call, key: IdempotencyKey | None) -> Encoded:
         store = self._kit.idempotency
-        async with self._kit.unit_of_work(write=self._route.writes, dry_run=call.dry_run) as session:
+        is_single = call.is_single and key is None and not call.dry_run
+        unit = self._kit.unit_of_work(write=self._route.writes, dry_run=call.dry_run, is_single=is_single)
+        async with unit as session:
             call.session = session
             if key is not None:
                 stored = await store.find(session, key.scope, key.key)

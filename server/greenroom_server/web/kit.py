@@ -37,8 +37,8 @@ class Authorizer(Protocol):
 class UnitOfWork(Protocol):
     """Opens transactions."""
 
-    def __call__(self, *, write: bool, dry_run: bool) -> AbstractAsyncContextManager[Any]:
-        """One transaction, entered as a session.
+    def __call__(self, *, write: bool, dry_run: bool, is_single: bool = False) -> AbstractAsyncContextManager[Any]:
+        """One transaction, entered as a session; a `single` statement is one by itself.
 
         It commits once when the block ends well and rolls back when it raises, is cancelled or is a dry run. A
         reading one sees one state. Raises `Unavailable` if the store cannot be reached.

@@ -6,15 +6,18 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from tests.api.decisions.conftest import Deciding
+from tests.api.decisions.conftest import Deciding, question
 from tests.api.releases.conftest import Releases, commit_of, digest_of, done, moments_ago
+from tests.api.statements import listening_to
 from tests.api.store import database
 
 from greenroom_server.access.permissions import PERMISSIONS
 from greenroom_server.access.principal import Principal
 from greenroom_server.clock import SystemClock
 from greenroom_server.database.engine import Database
-from greenroom_server.decisions.service_look import FactShelf
+from greenroom_server.decisions.service_decisions import keep_decision, make_decision, make_from_known
+from greenroom_server.decisions.service_look import FactShelf, Shelves
+from greenroom_server.decisions.wire import DecisionIn
 from greenroom_server.errors import NotFound
 from greenroom_server.flags.service_configurations import switch_flag
 from greenroom_server.flags.work import Work
@@ -204,6 +207,34 @@ async def test_the_shelf_is_bounded(looking: Looking, monkeypatch: pytest.Monkey
 
     assert [await looking.known(other) for other in others] == kept
     assert await looking.known() is not first
+
+
+async def test_a_decision_on_known_facts_takes_two_statements(deciding: Deciding) -> None:
+    """The look, and the decision with its audit event; no transaction has to be begun for either."""
+    await deciding.ruled_by()
+    await deciding.green()
+    key, wanted = deciding.releases.stage.key, DecisionIn.model_validate(question())
+    async with database(deciding.releases.stage.url, pool_size=1) as opened:
+        shelves = Shelves(opened)
+        async with opened.reading() as session:
+            await make_decision(work_in(session), key, wanted, shelves)
+        made = await make_from_known(work_in(None), key, wanted, shelves)
+        async with opened.single() as session:  # the driver learns what the columns are
+            assert made is not None
+            await keep_decision(work_in(session), made)
+        asked = await listening_to(opened)
+
+        again = await make_from_known(work_in(None), key, wanted, shelves)
+        assert again is not None
+        async with opened.single() as session:
+            await keep_decision(work_in(session), again)
+
+        assert len(said := await asked.since()) == 2, said
+    kept = done(await deciding.pipeline.get(f"{deciding.decisions}/{again.id}"))
+    replayed = done(await deciding.pipeline.post(f"{deciding.decisions}/{again.id}/replay"))
+    events = done(await deciding.author.get(f"{deciding.project}/audit", params={"action": "decision.deploy"}))
+    assert (kept["decision"], replayed["same"]) == ("allow", True)
+    assert [event["target"].rpartition("/")[2] for event in events["items"]] == [str(again.id), str(made.id)]
 
 
 async def test_decisions_are_made_from_what_is_known_now(deciding: Deciding) -> None:

@@ -7,16 +7,16 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.api.stage import Stage
+from tests.api.statements import listening_to
 from tests.api.store import database
 from tests.api.verbs import NEW_FLAG
 
 from greenroom_server.access.permissions import PERMISSIONS
 from greenroom_server.access.principal import Principal
 from greenroom_server.clock import SystemClock
-from greenroom_server.database.direct import DRIVER
 from greenroom_server.database.engine import Database
 from greenroom_server.delivery.store import StoredReader
 from greenroom_server.errors import PreconditionFailed
@@ -48,32 +48,6 @@ async def switch(opened: Database, stage: Stage, *, enabled: bool, if_match: IfM
     async with opened.transaction() as session:
         path = (stage.key, "production", FLAG)
         return (await switch_flag(work_in(session, if_match), path, enabled=enabled)).result
-
-
-class Asked:
-    """The statements of a pool of one connection since the last look."""
-
-    def __init__(self) -> None:
-        self._heard: list[str] = []
-
-    def hear(self, statement: str) -> None:
-        self._heard.append(statement)
-
-    async def since(self) -> list[str]:
-        await asyncio.sleep(0)  # the driver tells of a statement in the loop's next turn
-        heard, self._heard = self._heard, []
-        return heard
-
-
-async def listening_to(opened: Database) -> Asked:
-    asked = Asked()
-    async with opened.reading() as session:
-        session.info[DRIVER].add_query_logger(lambda record: asked.hear(record.query))
-        # What comes over SQLAlchemy is prepared by it, and the driver keeps quiet about that.
-        engine = (await session.connection()).sync_engine
-        event.listen(engine, "before_cursor_execute", lambda *told: asked.hear(told[2]))
-    await asked.since()
-    return asked
 
 
 async def waits(stage: Stage, other: "asyncio.Task[Any]") -> None:

@@ -59,10 +59,12 @@ class Ledger:
     kept: list[Any] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     opened: list[tuple[bool, bool]] = field(default_factory=list)
+    singles: int = 0
 
     @asynccontextmanager
-    async def __call__(self, *, write: bool, dry_run: bool) -> AsyncIterator[list[Any]]:
+    async def __call__(self, *, write: bool, dry_run: bool, is_single: bool = False) -> AsyncIterator[list[Any]]:
         self.opened.append((write, dry_run))
+        self.singles += is_single
         session: list[Any] = []
         try:
             yield session
