@@ -14,6 +14,7 @@ from tests.blackbox.server_process import ServerProcess
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINES = ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")
 ME = ("--service", "greenroom")
+FLAG, STORY = "own-gate", "GR-117"
 RED = "def test_it():\n    assert 1 == 2\n"
 
 
@@ -80,6 +81,23 @@ def policy_in_force(people: dict[str, Inside], tmp_path: Path) -> None:
     assert author.json("policy", "list")["items"][0]["active_for"] == ["*"]
 
 
+def flag_released(people: dict[str, Inside]) -> None:
+    """The story goes live: shown where the build ran, accepted, approved; until then the gate says what is missing."""
+    pipeline, product = people["pipeline"], people["product"]
+    about = ("--flag", FLAG, "--audience", "everybody", "-e", "production")
+    check = ("gate", "check", *ME, "--action", "release", *about)
+    assert "demo.missing" in pipeline.run(*check).expect(10).out
+    shown = ("evidence", "demo", "-e", "staging", "--story", STORY, "--audience", "two customers", "-q")
+    demo = product.run(*shown).expect(0).out.strip()
+    assert "demo.not_accepted" in pipeline.run(*check).expect(10).out
+    product.run("evidence", "accept", demo, "--role", "product").expect(0)
+    waits = pipeline.run(*check).expect(10).out
+    assert "approval.missing" in waits
+    assert "demo" not in waits
+    product.run("approve", "--action", "release", *about).expect(0)
+    assert pipeline.run(*check).expect(0).out.startswith("allow: release of the flag")
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="what is built is a commit, and there is no git repository")
 def test_may_this_build_go_to_production(people: dict[str, Inside], server: ServerProcess, tmp_path: Path) -> None:
     """Wait while something is missing, allow once all is there, deny when a test turns red, 3 when nobody answers."""
@@ -89,7 +107,10 @@ def test_may_this_build_go_to_production(people: dict[str, Inside], server: Serv
     policy_in_force(people, tmp_path)
     assert "digest.unknown" in pipeline.run(*check).expect(20).out
 
-    registered = pipeline.json("build", "register", *ME, *build)
+    people["author"].run(
+        "flags", "create", FLAG, "--purpose", "release", "--expires-on", "2099-01-01", "--story", STORY
+    ).expect(0)
+    registered = pipeline.json("build", "register", *ME, *build, "--story", STORY)
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
     assert registered["commit"] == head.stdout.strip()
     assert registered["commits"][0]["authors"]
@@ -122,6 +143,8 @@ def test_may_this_build_go_to_production(people: dict[str, Inside], server: Serv
     product.run("approve", "-e", "production", *build, "--reason", "customers wait for it").expect(0)
     assert pipeline.run(*check).expect(0).out.startswith("allow: ")
     assert pipeline.run("gate", "simulate", *check[2:], "--mode", "hold").expect(10).out.startswith("wait (simulated)")
+    pipeline.run("deployment", "run", *ME, "-e", "production", *build, "--", sys.executable, "-c", "pass").expect(0)
+    flag_released(people)
 
     red = tmp_path / "test_red.py"
     red.write_text(RED)
