@@ -1,6 +1,7 @@
 """Routes of guardrails."""
 
-from typing import Protocol
+import asyncio
+from typing import Any, Final, Protocol
 
 from greenroom_server.flags.answers import answer, shown, work_of
 from greenroom_server.flags.work import Outcome, plain
@@ -13,10 +14,14 @@ from greenroom_server.guardrails.tables import GuardrailRow
 from greenroom_server.guardrails.wire import GuardrailCreated, GuardrailIn, GuardrailTestOut
 from greenroom_server.web.call import Call
 from greenroom_server.web.conditional import etag_of
-from greenroom_server.web.reply import Reply
+from greenroom_server.web.reply import JSON, Reply
 from greenroom_server.web.routing import SIGNED, Route
+from greenroom_server.web.validation import parse
+from greenroom_server.web.yaml_codec import read_yaml
 from greenroom_server.webhooks.desk import Desk
 
+YAML: Final = "application/yaml"
+_NODES: Final = 1_000
 _GUARDRAILS = "/api/v1/projects/{project}/guardrails"
 _GUARDRAIL = f"{_GUARDRAILS}/{{guardrail}}"
 
@@ -31,7 +36,7 @@ def guardrail_routes(desk: Desk, tester: Tester) -> tuple[Route, ...]:
     """The area's routes; `desk` says where sources may be, and how secrets are kept."""
 
     async def create_guardrail(call: Call) -> Reply:
-        wanted = call.parse(GuardrailIn)
+        wanted = parse(GuardrailIn, await _document_of(call))
         outcome = await service.create_guardrail(work_of(call), desk, call.params["project"], wanted)
         return _shown_once(call, outcome, service.guardrail_path(call.params["project"], outcome.result.key))
 
@@ -53,7 +58,15 @@ def guardrail_routes(desk: Desk, tester: Tester) -> tuple[Route, ...]:
     read, write = "guardrails.read", "guardrails.write"
     return (
         Route("GET", _GUARDRAILS, "list_guardrails", read, list_guardrails, store="read"),
-        Route("POST", _GUARDRAILS, "create_guardrail", write, create_guardrail, idempotent=True),
+        Route(
+            "POST",
+            _GUARDRAILS,
+            "create_guardrail",
+            write,
+            create_guardrail,
+            idempotent=True,
+            media_types=(JSON, YAML),
+        ),
         Route("GET", _GUARDRAIL, "read_guardrail", read, read_guardrail, store="read"),
         Route("PATCH", _GUARDRAIL, "update_guardrail", write, update_guardrail, writes=True),
         Route("DELETE", _GUARDRAIL, "delete_guardrail", write, delete_guardrail, writes=True),
@@ -74,6 +87,13 @@ async def read_guardrail(call: Call) -> Reply:
 
 async def delete_guardrail(call: Call) -> Reply:
     return answer(call, await service.delete_guardrail(work_of(call), *_place_of(call)))
+
+
+async def _document_of(call: Call) -> Any:
+    """A guardrail as JSON or YAML, whose reading is slow and would hold everybody else up."""
+    if call.media_type != YAML:
+        return call.json()
+    return await asyncio.to_thread(read_yaml, call.body, nodes=_NODES)
 
 
 def _place_of(call: Call) -> tuple[str, str]:

@@ -130,3 +130,26 @@ def test_an_integration_from_its_making_to_its_end(admin: Terminal) -> None:
     admin.run("integrations", "delete", "canary").expect(2)
     admin.run("integrations", "delete", "canary", "--yes").expect(0)
     assert admin.json("integrations", "list") == {"items": []}
+
+
+def test_a_guardrail_from_its_making_to_its_end(admin: Terminal) -> None:
+    """From YAML; its secret is told once, or comes from a file; its source is asked, and a change is asked about."""
+    document = "key: pages\nsource: {kind: alert}\naction: hold\n"
+    dry = admin.run("guardrails", "create", "-", "--dry-run", stdin=document).expect(0)
+    made = admin.run("guardrails", "create", "-", stdin=document).expect(0)
+    assert ("could be created" in dry.out, "shown this once" in made.err, "whsec_" in made.err) == (True, True, True)
+    assert "whsec_" not in dry.err
+
+    tested = admin.run("guardrails", "test", "pages").expect(0).out.splitlines()
+    assert tested == ["no_data: its sender was never heard of", "a running step would be told: hold"]
+    assert "pages" in admin.run("guardrails", "list").expect(0).out
+    admin.run("guardrails", "update", "pages").expect(2)
+    admin.run("guardrails", "update", "pages", "--action", "darken").expect(2)
+    secret = str(admin.write("secret.txt", "0123456789abcdef\n"))
+    change = ("--action", "darken", "--for", "1m", "--secret-file", secret, "--yes")
+    admin.run("guardrails", "update", "pages", *change).expect(0)
+    shown = admin.run("guardrails", "show", "pages").expect(0).out
+    assert "darken, after 60 s" in shown
+    assert "0123456789abcdef" not in shown
+    admin.run("guardrails", "delete", "pages", "--yes").expect(0)
+    admin.run("guardrails", "show", "pages").expect(4)

@@ -15,6 +15,7 @@ from greenroom.cli import (
     evidence,
     flags,
     gate,
+    guardrails,
     integrations,
     judgements,
     login,
@@ -55,6 +56,7 @@ def make_app() -> typer.Typer:
     audit.add_to(app)
     app.add_typer(gate.group, name="gate")
     app.add_typer(policy.group, name="policy")
+    app.add_typer(guardrails.group, name="guardrails")
     app.add_typer(services.group, name="services")
     app.add_typer(services.stories, name="stories")
     app.add_typer(builds.group, name="build")
