@@ -58,7 +58,7 @@ async def error_share(session: AsyncSession, asked: Stretch) -> ErrorShare:
 
 
 async def last_served(session: AsyncSession, asked: Stretch, variant: str) -> datetime | None:
-    """The last minute of the stretch in which the variant was served."""
+    """The last minute in which the variant was served, of those that the stretch touches."""
     found: datetime | None = await session.scalar(_LAST, {**_values(asked), "variant": variant})
     return found
 
@@ -96,7 +96,8 @@ WHERE environment_id = :environment AND flag = :flag AND minute >= :since AND mi
 """)
 _LAST: Final = text("""
 SELECT max(minute) FROM exposure_count
-WHERE environment_id = :environment AND flag = :flag AND minute >= :since AND minute < :until AND variant = :variant
+WHERE environment_id = :environment AND flag = :flag AND variant = :variant
+    AND minute >= date_trunc('minute', CAST(:since AS timestamptz)) AND minute < :until
 """)
 _DOINGS: Final = text("""
 WITH subject AS (
