@@ -83,7 +83,7 @@ class Asker:
         if answer.status != _FINE:
             raise Nonsense(f"the source answers with the status {answer.status}")
         found = read_answer(answer.body, now)
-        value, is_tripped = value_of(found, source.series, condition.op, condition.threshold)
+        value, is_tripped = value_of(found, source.series, condition.op, condition.value)
         words, _ = said(value, condition)
         return Reading(now, "tripped" if is_tripped else "ok", words, found.data_at, value)
 

@@ -21,10 +21,10 @@ MINUTE: Final = timedelta(minutes=1)
 
 def said(value: float, condition: ThresholdCondition) -> tuple[str, bool]:
     """In words how a value stands to a threshold, and whether it trips."""
-    is_tripped = trips(value, condition.op, condition.threshold)
+    is_tripped = trips(value, condition.op, condition.value)
     sign = SIGNS[condition.op]
     verb = "is" if is_tripped else "is not"
-    return f"{number(value)} {verb} {sign} {number(condition.threshold)}", is_tripped
+    return f"{number(value)} {verb} {sign} {number(condition.value)}", is_tripped
 
 
 def number(value: float) -> str:

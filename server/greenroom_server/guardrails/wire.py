@@ -68,11 +68,11 @@ class DarknessSource(Closed):
 
 
 class ThresholdCondition(Closed):
-    """Trips while the value is beyond the threshold."""
+    """Trips while what was read is beyond the value."""
 
     kind: Literal["threshold"]
     op: Operator
-    threshold: Number
+    value: Number
 
 
 class ComparisonCondition(Closed):

@@ -248,7 +248,7 @@ async def _guardrails(seen: "Seen", admin: ContractClient) -> None:
     await seen.step(admin, "GET", f"{SHOP}/guardrails", None)
     assert (await seen.step(admin, "GET", pages, None))["is_tripped"] is True
     for dry_run in (True, False):
-        await seen.step(admin, "PATCH", errors, {"condition": {"threshold": 0.5}}, dry_run=dry_run)
+        await seen.step(admin, "PATCH", errors, {"condition": {"value": 0.5}}, dry_run=dry_run)
     assert (await seen.step(admin, "POST", f"{pages}/test", None))["outcome"] == "hold"
     for dry_run in (True, False):
         await seen.step(admin, "DELETE", errors, None, dry_run=dry_run)

@@ -76,7 +76,7 @@ class Scene:
         """A guardrail that asks Prometheus, unless `members` say otherwise; the secret that the server made."""
         known = {
             "source": {"kind": "prometheus", "url": self.prometheus.url.removesuffix("/in"), "query": "up"},
-            "condition": {"kind": "threshold", "op": "gt", "threshold": 0.5},
+            "condition": {"kind": "threshold", "op": "gt", "value": 0.5},
             "action": "step_back",
         }
         async with self.work() as work:

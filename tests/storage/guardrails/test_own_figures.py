@@ -51,7 +51,7 @@ async def outcomes(scene: Scene, *, condition: dict[str, Any] | None = None, **s
 async def test_errors_are_a_share_of_evaluations(scene: Scene) -> None:
     """Below the least number of them there is no data; counts of long ago do not count."""
     source = {"kind": "errors", **PLACE, "window_s": 120}
-    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "threshold": 0.05})
+    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "value": 0.05})
     told: list[Verdict] = []
     async with scene.sampler() as sampler:
         step = scene.step()
@@ -73,7 +73,7 @@ async def test_errors_are_a_share_of_evaluations(scene: Scene) -> None:
 async def test_applications_that_stop_reporting_hold(scene: Scene) -> None:
     """The last counts are good, and older than the data may be."""
     source = {"kind": "errors", **PLACE, "window_s": 3600}
-    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "threshold": 0.05})
+    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "value": 0.05})
     async with scene.sampler() as sampler:
         step = scene.step()
         await counted(scene, scene.clock.now(), count=1000)
@@ -157,7 +157,7 @@ async def test_means_are_compared_and_thresholds_looked_at(scene: Scene) -> None
     """What each subject's values sum up to; a decrease is harm where that is said."""
     source = {"measure": "mean", "min_subjects": 100}
     await outcomes(scene, condition={"kind": "comparison", "worse": "lower"}, **source)
-    limit = {"kind": "threshold", "op": "lt", "threshold": 5.0}
+    limit = {"kind": "threshold", "op": "lt", "value": 5.0}
     known = {"kind": "outcomes", **PLACE, "event": "payment-failed", "variant": "on", **source}
     await scene.make("least", source=known, condition=limit, action="hold")
     async with scene.sampler() as sampler:
@@ -199,7 +199,7 @@ async def test_a_dark_flag_that_is_served_trips(scene: Scene) -> None:
 async def test_a_place_that_is_gone_holds(scene: Scene) -> None:
     """The environment was deleted after the guardrail was made."""
     source = {"kind": "errors", **PLACE}
-    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "threshold": 0.05})
+    await scene.make("errors", source=source, condition={"kind": "threshold", "op": "gt", "value": 0.05})
     await scene.do("DELETE FROM environment", [{}])
     async with scene.sampler() as sampler:
         verdict = await scene.asks(sampler, scene.step())

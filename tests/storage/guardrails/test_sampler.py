@@ -206,7 +206,7 @@ async def test_another_condition_starts_anew(scene: Scene) -> None:
         scene.prometheus.plan = [Answer(hangs=True)]
         await sampler.step()
         await asyncio.to_thread(scene.prometheus.wait_for, 2)
-        await scene.patch({"condition": {"threshold": 0.95}})
+        await scene.patch({"condition": {"value": 0.95}})
         scene.prometheus.let_go.set()
         await sampler.idle()
         assert await scene.rows() == []

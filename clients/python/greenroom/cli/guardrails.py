@@ -100,7 +100,7 @@ def update_guardrail(
     """Change a guardrail. Asks first: it decides what stops a release."""
     patch: dict[str, Any] = {"action": action} if action is not None else {}
     if threshold is not None:
-        patch["condition"] = {"threshold": threshold}
+        patch["condition"] = {"value": threshold}
     if lasting is not None:
         patch["for_s"] = int(span(lasting).total_seconds())
     if secret_file is not None:
@@ -142,7 +142,7 @@ def _condition(guardrail: dict[str, Any]) -> str:
     if condition is None:
         return ""
     if condition["kind"] == "threshold":
-        return f"{_SIGNS.get(condition['op'], condition['op'])} {condition['threshold']}"
+        return f"{_SIGNS.get(condition['op'], condition['op'])} {condition['value']}"
     return f"{condition['worse']} than `{guardrail['source'].get('against')}` by {condition['tolerance']}"
 
 
