@@ -11,7 +11,7 @@ from greenroom.cli.command import command
 from greenroom.cli.documents import read_document
 from greenroom.cli.errors import UsageError
 from greenroom.cli.files import read_text
-from greenroom.cli.screen import facts, table
+from greenroom.cli.screen import Part, facts, table
 from greenroom.cli.session import Session
 from greenroom.cli.times import shown, span
 
@@ -54,10 +54,11 @@ def show_guardrail(session: Session, guardrail: GuardrailKey) -> None:
     }
     steps = [[one["release"], one["environment"], one["step"], one["outcome"], one["reason"]] for one in body["steps"]]
     readings = [[shown(one["at"]), one["state"], one["why"]] for one in body["readings"]]
-    parts = [Text(body["key"], style="bold"), facts(pairs)]
+    parts: list[Part] = [Text(body["key"], style="bold"), facts(pairs)]
     if steps:
         parts.append(table(("release", "environment", "step", "told", "because"), steps))
-    session.screen.result(body, [*parts, table(("read", "state", "said"), readings)], keys=[body["key"]])
+    parts.append(table(("read", "state", "said"), readings))
+    session.screen.result(body, parts, keys=[body["key"]])
 
 
 @command(group, "create")
