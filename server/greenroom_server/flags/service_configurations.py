@@ -7,6 +7,7 @@ from typing import Any
 from greenroom.evaluation import explain, read_snapshot
 from greenroom_server.errors import Conflict
 from greenroom_server.flags.checks import check_configuration_of
+from greenroom_server.flags.conditions import segments_in_rules
 from greenroom_server.flags.documents import configured
 from greenroom_server.flags.edits import apply_configuration
 from greenroom_server.flags.patching import patched
@@ -14,7 +15,7 @@ from greenroom_server.flags.place import Configuration, Environment, Flag, Place
 from greenroom_server.flags.rollout import with_rollout
 from greenroom_server.flags.service_place import Path, get_place
 from greenroom_server.flags.service_publish import publish_place
-from greenroom_server.flags.service_references import check_flag_references, segments_in_rules, uses_of_flag
+from greenroom_server.flags.service_references import check_flag_references, uses_of_flag
 from greenroom_server.flags.service_scope import find_place, get_project
 from greenroom_server.flags.service_served import epoch, load_part
 from greenroom_server.flags.wire import ConfigurationIn, ConfigurationOut, RolloutIn

@@ -4,7 +4,7 @@ Documents are stored as the compact JSON that `write_json` makes, so a key that 
 before anything is read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Text, cast, func, select
@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from greenroom.evaluation import Finding, check_references
 from greenroom_server.flags.checks import refuse
+from greenroom_server.flags.conditions import segments_in, segments_in_rules
 from greenroom_server.flags.place import Configuration, Environment, Flag, Project
 from greenroom_server.flags.service_scope import Stock, column
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
@@ -88,24 +89,6 @@ async def segments_naming(work: Work, project: ProjectRow, key: str) -> list[Seg
     )
     rows = await work.session.scalars(query.order_by(col(SegmentRow.key)))
     return [row for row in rows if any(name == key for name, _ in segments_in(row.when))]
-
-
-def segments_in(condition: Any, at: str = "") -> Iterator[tuple[str, str]]:
-    """The keys of the segments that a condition names, each with its JSON Pointer."""
-    if not isinstance(condition, Mapping):
-        return
-    if isinstance(condition.get("segment"), str):
-        yield condition["segment"], f"{at}/segment"
-    for group in ("all", "any"):
-        parts = condition.get(group)
-        for index, part in enumerate(parts if isinstance(parts, list) else ()):
-            yield from segments_in(part, f"{at}/{group}/{index}")
-    yield from segments_in(condition.get("not"), f"{at}/not")
-
-
-def segments_in_rules(rules: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The keys of the segments that rules name."""
-    return {key for rule in rules for key, _ in segments_in(rule.get("when"))}
 
 
 async def _check(

@@ -1,7 +1,8 @@
 """Where things are used, for people and before something is taken away."""
 
 from greenroom_server.errors import Conflict
-from greenroom_server.flags.service_references import segments_in, segments_naming, uses_of_flag, uses_of_segment
+from greenroom_server.flags.conditions import segments_in
+from greenroom_server.flags.service_references import segments_naming, uses_of_flag, uses_of_segment
 from greenroom_server.flags.service_scope import get_flag, get_project, get_segment
 from greenroom_server.flags.tables import ProjectRow
 from greenroom_server.flags.wire import Use
