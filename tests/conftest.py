@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import make_url
 
+from greenroom_server.core import store_of
 from greenroom_server.database.connect import Timeouts, connect
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
@@ -67,7 +68,7 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The unit of work on this test's own database."""
-    made = Database(database_url, pool_size=5)
+    made = store_of(database_url, pool_size=5)
     yield made
     await made.dispose()
 

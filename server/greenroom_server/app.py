@@ -22,6 +22,7 @@ from greenroom_server.clock import Clock, SystemClock
 from greenroom_server.contract import contract_routes
 from greenroom_server.core import VERSION, Core, open_core
 from greenroom_server.decisions.routes import decision_routes
+from greenroom_server.decisions.routes_gates import gate_routes
 from greenroom_server.decisions.routes_questions import question_route
 from greenroom_server.decisions.routes_stories import story_routes
 from greenroom_server.decisions.waiting import Waiting
@@ -99,6 +100,7 @@ def routes(parts: Parts) -> tuple[Route, ...]:
         *decision_routes(parts.permits.shelves, parts.waiting),
         question_route(parts.permits.shelves, parts.desk),
         *story_routes(parts.permits.shelves.policies),
+        *gate_routes(parts.permits.shelves.policies),
         *permit_routes(parts.permits),
         *integration_routes(parts.desk),
         *ForgeDoor(parts.desk).routes(),

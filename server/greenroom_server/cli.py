@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from greenroom_server.access.service import add_admin, ensure_installation, new_setup_token
 from greenroom_server.clock import SystemClock
-from greenroom_server.core import desk_of
+from greenroom_server.core import desk_of, store_of
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
 from greenroom_server.database.schema import is_current
@@ -162,7 +162,7 @@ async def _migrated_and_setup_token(database: Database) -> str | None:
 
 
 async def _with_database(settings: Settings, work: Any) -> Any:
-    database = Database(settings.database_url or "", pool_size=2)
+    database = store_of(settings.database_url or "", pool_size=2)
     try:
         return await work(database)
     finally:

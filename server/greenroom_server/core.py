@@ -18,6 +18,7 @@ from greenroom_server.clock import Clock
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
 from greenroom_server.database.idempotency import SqlIdempotencyStore
+from greenroom_server.decisions.service_gate import PolicyGate
 from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.service_news import NewsDesk
 from greenroom_server.delivery.disk import DiskCopies
@@ -25,6 +26,7 @@ from greenroom_server.delivery.service import Delivery, DeliveryOptions
 from greenroom_server.delivery.store import StoredFlags, StoredReader
 from greenroom_server.errors import Unavailable
 from greenroom_server.exposures.service import Exposures
+from greenroom_server.flags.gate import GATE
 from greenroom_server.guardrails.asking import Asker
 from greenroom_server.guardrails.sampler import Guardrails
 from greenroom_server.installation import Opened, open_installation, save_directory
@@ -72,6 +74,7 @@ class Core:
 async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Core:
     """The store, who may use it, what is served from memory, and what keeps that fresh."""
     database = Database(settings.database_url or "", pool_size=settings.pool_size)
+    shelves = _guarded(database)
     stack.push_async_callback(database.dispose)
     directory = TokenDirectory(clock)
     opened = await open_installation(database, directory, settings.data_dir, clock)
@@ -104,7 +107,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     await webhooks.start()
     stack.push_async_callback(webhooks.close)
 
-    permits = permits_of(settings, opened.installation.installation_id, database)
+    permits = permits_of(settings, opened.installation.installation_id, shelves)
     gatekeeper = _gatekeeper_of(webhooks.desk, database, permits.shelves, clock)
     await gatekeeper.start()
     stack.push_async_callback(gatekeeper.close)
@@ -140,6 +143,20 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
     )
 
 
+def store_of(url: str, *, pool_size: int) -> Database:
+    """The store, whose every transaction asks the release policy before it lights a flag."""
+    database = Database(url, pool_size=pool_size)
+    _guarded(database)
+    return database
+
+
+def _guarded(database: Database) -> Shelves:
+    """Put the gate up; what it keeps in memory is good for every decision."""
+    shelves = Shelves(database)
+    database.carried[GATE] = PolicyGate(shelves)
+    return shelves
+
+
 def _exposures_of(settings: Settings, database: Database, delivery: Delivery, clock: Clock) -> Exposures:
     """What applications report, and what they may."""
 
@@ -159,10 +176,10 @@ def _webhooks_of(settings: Settings, database: Database, clock: Clock) -> Webhoo
     return Webhooks(database, client, desk, clock=clock, pace=pace)
 
 
-def permits_of(settings: Settings, installation_id: UUID, database: Database) -> PermitDesk:
+def permits_of(settings: Settings, installation_id: UUID, shelves: Shelves) -> PermitDesk:
     """What decides on permits and signs them: in the name of the public address, or of this installation."""
     verifier = Verifier(settings.public_url or f"urn:uuid:{installation_id}", VERSION)
-    return PermitDesk(Shelves(database), sealer_of(settings), verifier)
+    return PermitDesk(shelves, sealer_of(settings), verifier)
 
 
 def _gatekeeper_of(desk: Desk, database: Database, shelves: Shelves, clock: Clock) -> Gatekeeper:

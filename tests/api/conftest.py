@@ -18,8 +18,8 @@ from greenroom_server.access.principal import Principal
 from greenroom_server.access.wire import SetupIn, TokenCreated, TokenIn
 from greenroom_server.app import Server, create_app
 from greenroom_server.clock import SystemClock
+from greenroom_server.core import store_of
 from greenroom_server.database.connect import Timeouts, connect
-from greenroom_server.database.engine import Database
 from greenroom_server.flags.service_import import import_project
 from greenroom_server.flags.service_scope import find_environment_id
 from greenroom_server.flags.work import Work
@@ -129,7 +129,7 @@ async def serving(url: str, data_dir: Path, **settings: object) -> AsyncIterator
 
 
 async def _fill(url: str) -> dict[str, TokenCreated]:
-    database = Database(url, pool_size=2)
+    database = store_of(url, pool_size=2)
     now = SystemClock().now()
     try:
         async with database.transaction() as session:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from greenroom_server.core import store_of
 from greenroom_server.database.connect import Timeouts, connect
 from greenroom_server.database.engine import CHANNEL, Database
 
@@ -79,7 +80,7 @@ async def notifications(url: str) -> AsyncIterator[list[str]]:
 
 @asynccontextmanager
 async def database(url: str, *, pool_size: int = 10) -> AsyncIterator[Database]:
-    made = Database(url, pool_size=pool_size)
+    made = store_of(url, pool_size=pool_size)
     try:
         yield made
     finally:

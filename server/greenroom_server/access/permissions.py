@@ -30,7 +30,7 @@ AUTHOR: Final = READ | {
 }
 # The word of the business on a release, and on what stops one. Machines never have it: a pipeline reports and asks.
 JUDGE: Final = frozenset(
-    {"judgements.write", "modes.write", "evidence.revoke", "policies.activate", "guardrails.write"}
+    {"judgements.write", "modes.write", "gates.write", "evidence.revoke", "policies.activate", "guardrails.write"}
 )
 
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {

@@ -12,6 +12,7 @@ from greenroom_server.change_requests.wire import ChangeIn
 from greenroom_server.errors import NotFound
 from greenroom_server.flags.documents import SERVED_OF_FLAG, configured, flag_facts
 from greenroom_server.flags.service_place import get_place
+from greenroom_server.flags.conditions import 
 from greenroom_server.flags.service_references import (
     segments_in,
     segments_in_rules,

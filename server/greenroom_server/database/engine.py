@@ -4,7 +4,7 @@ Driver errors leave as `Unavailable` or `Conflict`. A server that hangs is treat
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from weakref import WeakSet
@@ -19,12 +19,14 @@ from sqlalchemy.pool import QueuePool
 from greenroom_server.database.connect import BoundedConnection, Timeouts, connect
 from greenroom_server.database.direct import DRIVER, Record
 from greenroom_server.database.translate import Busy, translated
-from greenroom_server.errors import Unavailable
+from greenroom_server.errors import GreenroomError, Unavailable
 
 CHANNEL = "greenroom"
 _BEGIN: Final = "BEGIN"
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _IS_ANNOUNCED: Final = "greenroom.is_announced"
+_KEPT_ANYWAY: Final = "greenroom.kept_anyway"
+_IS_DRY_RUN: Final = "greenroom.is_dry_run"
 _RECYCLE_S = 1800
 _ROLLBACK_S = 2.0
 _GOODBYES_S = 1.0
@@ -37,6 +39,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10, timeouts: Timeouts | None = None) -> None:
         self.url = url
+        self.carried: dict[str, Any] = {}
+        """What every session brings along in its `info`, for verbs that ask for it."""
         self.timeouts = timeouts or Timeouts()
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -78,14 +82,30 @@ class Database:
         """One writing transaction: committed when the block ends well, rolled back when it raises.
 
         A dry run does all but the commit. After `Unavailable` the outcome of a commit is unknown: send the request
-        again with its `Idempotency-Key`. The session's own `commit` only flushes.
+        again with its `Idempotency-Key`. The session's own `commit` only flushes. If the block refuses what was asked,
+        what `keep_anyway` was told is done in a transaction of its own before the error goes on.
         """
-        async with self._translating(), self._unit(_BEGIN) as session:
-            yield session
-            if session.in_transaction():  # of its own, that is: it was used
-                await session.commit()
-            if not dry_run:
-                await self._commit(session)
+        kept: list[Keep] = []
+        try:
+            async with self._translating(), self._unit(_BEGIN) as session:
+                session.info.update({_KEPT_ANYWAY: kept, _IS_DRY_RUN: dry_run})
+                yield session
+                if session.in_transaction():  # of its own, that is: it was used
+                    await session.commit()
+                if not dry_run:
+                    await self._commit(session)
+        except GreenroomError:
+            if kept and not dry_run:
+                await self._keep(kept)
+            raise
+
+    async def _keep(self, kept: list["Keep"]) -> None:
+        try:
+            async with self.transaction() as session:
+                for keep in kept:
+                    await keep(session)
+        except GreenroomError as error:
+            log.warning("what belongs to a refusal could not be kept", reason=error.detail)
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncSession]:
@@ -158,7 +178,7 @@ class Database:
     @asynccontextmanager
     async def _unit(self, begin: str) -> AsyncIterator[AsyncSession]:
         connection, driver = await self._open(begin)
-        session = AsyncSession(bind=connection, expire_on_commit=False, info={DRIVER: driver})
+        session = AsyncSession(bind=connection, expire_on_commit=False, info={**self.carried, DRIVER: driver})
         try:
             yield session
             async with asyncio.timeout(_ROLLBACK_S):
@@ -248,6 +268,20 @@ async def announce(session: AsyncSession) -> None:
     It goes to PostgreSQL together with the commit.
     """
     session.info[_IS_ANNOUNCED] = True
+
+
+Keep = Callable[[AsyncSession], Awaitable[None]]
+"""Writes something in the session that it is handed."""
+
+
+def is_dry_run(session: AsyncSession) -> bool:
+    """Whether nothing of this transaction will be kept."""
+    return bool(session.info.get(_IS_DRY_RUN, False))
+
+
+def keep_anyway(session: AsyncSession, keep: Keep) -> None:
+    """Have this done although the transaction is about to be refused: a refusal leaves a trace too."""
+    session.info[_KEPT_ANYWAY].append(keep)
 
 
 async def _discard(connection: AsyncConnection) -> None:

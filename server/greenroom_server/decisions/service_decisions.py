@@ -106,8 +106,10 @@ def _made(work: Work, seen: Seen, facts: Index, request: Request, policy: Policy
     return Made(new_id(work.now), seen, policy, request, decide_on(facts, request, policy, instant_of(work.now)))
 
 
-async def keep_decision(work: Work, made: Made, *, is_of_permit: bool = False) -> Outcome[dict[str, Any]]:
-    """Store the decision with its audit event; what is answered is what is stored.
+async def keep_decision(
+    work: Work, made: Made, *, is_of_permit: bool = False, **told_besides: str
+) -> Outcome[dict[str, Any]]:
+    """Store the decision with its audit event, which `told_besides` adds to; what is answered is what is stored.
 
     A break-glass that lets something through is used up by that: raises `Conflict` if another was quicker. Where the
     policy asks for permits it is the permit that lets through and not the decision.
@@ -134,7 +136,7 @@ async def keep_decision(work: Work, made: Made, *, is_of_permit: bool = False) -
     if uses_break_glass(made) and not is_of_permit:
         await use_break_glass(work, made, path)
     told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
-    told |= {"subject": subject, "inputs_digest": decision.inputs_digest}
+    told |= {"subject": subject, "inputs_digest": decision.inputs_digest, **told_besides}
     changes = [{"path": "", "op": "add", "to": told}]
     row = Inserted("decision", _TYPES, values)
     await work.note(seen.place.project_key, f"decision.{request.action}", path, changes, row=row)

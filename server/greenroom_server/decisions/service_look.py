@@ -145,6 +145,12 @@ async def policy_in_force(session: AsyncSession, shelf: PolicyShelf, project_id:
     return None if row is None else await find_policy(session, shelf, row["policy_version_id"])
 
 
+async def see(session: AsyncSession, project_key: str, request: Request) -> Seen:
+    """How the store stands, for a decision that needs no facts. Raises `NotFound` for an unknown project."""
+    about = _About(project_key, request.service, request.environment, None, None, is_release=False)
+    return await _see(partial(fetch_one, session), about, _Named())
+
+
 async def _load(work: Work, project_key: str, request: Request) -> Snapshot:
     try:
         return await load_snapshot(work, project_key, request)

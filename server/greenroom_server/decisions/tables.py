@@ -1,4 +1,4 @@
-"""Rows of the decisions area. All are append-only but for `policy_setting` and `decision_callback`."""
+"""Rows of the decisions area. All are append-only but for `policy_setting`, `release_gate` and `decision_callback`."""
 
 from datetime import datetime
 from typing import Any
@@ -126,3 +126,15 @@ class CallbackRow(SQLModel, table=True):
     looked_at: datetime = Field(sa_column=_moment())
     due_at: datetime = Field(sa_column=_moment())
     expires_at: datetime = Field(sa_column=_moment())
+
+
+class GateRow(SQLModel, table=True):
+    """What the release gate of an environment makes of decisions; without a row, what is usual."""
+
+    __tablename__ = "release_gate"
+
+    project_id: UUID = Field(foreign_key="project.id", ondelete="CASCADE", primary_key=True)
+    environment: str = Field(sa_column=Column(Text, primary_key=True))
+    mode: str = Field(sa_column=_text())
+    version: int
+    updated_at: datetime = Field(sa_column=_moment())

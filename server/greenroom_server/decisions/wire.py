@@ -16,6 +16,7 @@ from greenroom_server.webhooks.address import MAX_URL_LENGTH
 Action = Literal["deploy", "switch", "release", "darken", "rollback"]
 Verdict = Literal["allow", "wait", "deny"]
 Mode = Literal["delivery", "deployment", "hold"]
+GateMode = Literal["observe", "warn", "enforce"]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Reason = Annotated[str, Field(max_length=2000)]
 
@@ -92,6 +93,26 @@ class PolicySettingsIn(Closed):
     """`four_eyes`: only somebody else than its author activates a policy."""
 
     four_eyes: bool = True
+
+
+class GateIn(Closed):
+    """What becomes of a decision on a flag that is to be lit: it is only kept, or told too, or it holds."""
+
+    mode: GateMode
+    reason: Reason = ""
+
+
+class GateOut(Closed):
+    """What becomes of decisions on flags that are to be lit in an environment.
+
+    `is_default`: nobody has set it. `is_governed`: a policy in force has a rule about releases there, so it is asked.
+    """
+
+    environment: str
+    mode: GateMode
+    is_default: bool
+    is_governed: bool
+    version: int
 
 
 class ChangedDecision(Closed):

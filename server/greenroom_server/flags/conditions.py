@@ -36,7 +36,10 @@ def segments_in_rules(rules: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 class Prover:
-    """Proves things about conditions of two sides, whose segments may differ. Both must be free of circles."""
+    """Proves things about conditions of two sides, whose segments may differ. Both must be free of circles.
+
+    Nothing is proven by way of a segment that is not there.
+    """
 
     def __init__(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         self._segments: dict[Side, Mapping[str, Any]] = {"before": before, "after": after}
@@ -91,9 +94,11 @@ class Prover:
         if "any" in other and any(self.implies(one, side, part, other_side) for part in other["any"]):
             return True
         if "segment" in one:
-            return self.implies(self._segments[side].get(one["segment"], _NOBODY), side, other, other_side)
+            inner = self._segments[side].get(one["segment"])
+            return inner is not None and self.implies(inner, side, other, other_side)
         if "segment" in other:
-            return self.implies(one, side, self._segments[other_side].get(other["segment"], _NOBODY), other_side)
+            inner = self._segments[other_side].get(other["segment"])
+            return inner is not None and self.implies(one, side, inner, other_side)
         if "not" in one and "not" in other:
             return self.implies(other["not"], other_side, one["not"], side)
         return "op" in one and "op" in other and self._narrows(one, other)
@@ -129,10 +134,6 @@ class Prover:
         """Hold on to what is known by its id."""
         for condition in conditions:
             self._texts.setdefault(id(condition), (condition, b""))
-
-
-# A segment that is not there has no members; nobody meets `any` of nothing.
-_NOBODY: Final[Mapping[str, Any]] = {"any": []}
 
 
 def _is_number(value: Any) -> bool:

@@ -80,10 +80,11 @@ class Configuration(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlacedProject:
-    """A `Project`."""
+    """A `Project`; `is_governed` if it has release policies, so that nobody else need be asked for their gate."""
 
     id: UUID
     key: str
+    is_governed: bool
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The verbs on what an environment serves: configurations, and the shortcuts a product manager means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +13,14 @@ from greenroom_server.flags.edits import apply_configuration
 from greenroom_server.flags.patching import patched
 from greenroom_server.flags.place import Configuration, Environment, Flag, Place, Project
 from greenroom_server.flags.rollout import with_rollout
+from greenroom_server.flags.service_gate import look_at_place
 from greenroom_server.flags.service_place import Path, get_place
 from greenroom_server.flags.service_publish import publish_place
 from greenroom_server.flags.service_references import check_flag_references, uses_of_flag
 from greenroom_server.flags.service_scope import find_place, get_project
 from greenroom_server.flags.service_served import epoch, load_part
 from greenroom_server.flags.wire import ConfigurationIn, ConfigurationOut, RolloutIn
-from greenroom_server.flags.work import Outcome, Work, require_environments
+from greenroom_server.flags.work import Outcome, Verdict, Work, require_environments
 
 
 async def read_configuration(work: Work, path: Path) -> ConfigurationOut:
@@ -114,7 +115,7 @@ def names_others_anew(before: Mapping[str, Any], row: Configuration) -> bool:
 
 
 async def _replace(work: Work, place: Place, wanted: ConfigurationIn, action: str) -> Outcome[ConfigurationOut]:
-    """Check, permit, publish and note. Needs a locked place."""
+    """Check, permit, ask the release policy, publish and note. Needs a locked place."""
     project, environment, flag, row = place.project, place.environment, place.flag, place.configuration
     if flag.archived_at is not None:
         raise Conflict(f"flag `{flag.key}` is archived: restore it first", code="archived")
@@ -122,10 +123,13 @@ async def _replace(work: Work, place: Place, wanted: ConfigurationIn, action: st
     if action != "flag.disable":  # whatever was stored, it can be switched off
         check_configuration_of(wanted.model_dump(), flag.type, flag.variants)
     await require_right_to_serve(work, project, environment, flag, (before, wanted))
+    verdicts: Sequence[Verdict] = ()
+    seen = await look_at_place(work, place)
     changes = apply_configuration(flag, row, wanted, work.now)
     if changes:
+        verdicts = await seen.settle_place(place)
         await publish_place(work, place, may_grow=row.document_bytes > bytes_before)
         if names_others_anew(before, row):
             await check_flag_references(work, project, flag, [(environment, row)], own=f"/flags/{flag.key}")
         await work.note(project.key, action, configuration_path(project.key, environment.key, flag.key), changes)
-    return Outcome(configuration_out(place), changes)
+    return Outcome(configuration_out(place), changes, verdicts)

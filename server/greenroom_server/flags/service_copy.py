@@ -11,6 +11,7 @@ from greenroom_server.flags.service_configurations import (
     names_others_anew,
     require_right_to_serve,
 )
+from greenroom_server.flags.service_gate import look
 from greenroom_server.flags.service_projects import environment_path
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_references import check_stock_references
@@ -44,6 +45,7 @@ async def copy_configurations(
     work.principal.require_scope(None, wanted.from_)
     project = await get_project(work.session, project_key, lock=True)
     target = await get_environment(work.session, project, target_key)
+    seen = await look(work, project)
     stock = await stock_of(work.session, project)
     source = _source(stock, wanted, target)
     copied: list[FlagDifference] = []
@@ -67,7 +69,9 @@ async def copy_configurations(
         await publish(work, [target], flags=touched)
         if names_anew:
             check_stock_references(work, stock)
+        verdicts = await seen.settle()
         await work.note(project_key, "environment.copy", environment_path(project_key, target_key), changes)
+        return Outcome(copied, changes, verdicts)
     return Outcome(copied, changes)
 
 

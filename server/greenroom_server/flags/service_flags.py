@@ -1,6 +1,6 @@
 """The verbs on flags: what a flag is in all environments alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete
@@ -11,6 +11,7 @@ from greenroom_server.flags.checks import check_configuration_of, checked_varian
 from greenroom_server.flags.documents import authored_flag, configured, flag_facts
 from greenroom_server.flags.edits import apply_flag, new_flag, set_archived
 from greenroom_server.flags.patching import patched
+from greenroom_server.flags.service_gate import look
 from greenroom_server.flags.service_listing import flag_out
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_references import check_flag_references
@@ -26,7 +27,7 @@ from greenroom_server.flags.service_uses import require_unused_flag
 from greenroom_server.flags.standing import dark_configuration, derive
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow
 from greenroom_server.flags.wire import FlagIn, FlagOut
-from greenroom_server.flags.work import Changes, Outcome, Work, differences, plain, require_environments
+from greenroom_server.flags.work import Changes, Outcome, Verdict, Work, differences, plain, require_environments
 from greenroom_server.web.codec import write_json
 
 Served = list[tuple[EnvironmentRow, ConfigurationRow]]
@@ -56,6 +57,7 @@ async def update_flag(work: Work, project_key: str, key: str, patch: Any) -> Out
     if flag.archived_at is not None:
         raise Conflict(f"flag `{flag.key}` is archived: restore it first", code="archived")
     variants = checked_variants(wanted, flag.type)
+    seen = await look(work, project, flag=key)
     before = served_of(flag)
     changes = apply_flag(flag, wanted, variants, work.now)
     if served_of(flag) != before:
@@ -66,7 +68,7 @@ async def update_flag(work: Work, project_key: str, key: str, patch: Any) -> Out
         await publish(work, [environment for environment, _ in served], flags=_rows(flag, served))
         if before["variants"].keys() - flag.variants.keys():
             await check_flag_references(work, project, flag, served)
-    return await _noted(work, project, flag, "flag.update", changes)
+    return await _noted(work, project, flag, "flag.update", changes, await seen.settle())
 
 
 async def archive_flag(work: Work, project_key: str, key: str) -> Outcome[FlagOut]:
@@ -74,13 +76,14 @@ async def archive_flag(work: Work, project_key: str, key: str) -> Outcome[FlagOu
     project = await get_project(work.session, project_key, lock=True)
     flag = await get_flag(work.session, project, key)
     work.check_version_if_named(flag.version)
+    seen = await look(work, project, flag=key)
     changes = set_archived(flag, True, work.now)
     if changes:
         await require_unused_flag(work, project, key)
         served = await _served(work, project, flag)
         require_environments(work, _enabled(served), "this ends what is served in")
         await publish(work, [environment for environment, _ in served], flags=_rows(flag, served), may_grow=False)
-    return await _noted(work, project, flag, "flag.archive", changes)
+    return await _noted(work, project, flag, "flag.archive", changes, await seen.settle())
 
 
 async def restore_flag(work: Work, project_key: str, key: str) -> Outcome[FlagOut]:
@@ -88,13 +91,14 @@ async def restore_flag(work: Work, project_key: str, key: str) -> Outcome[FlagOu
     project = await get_project(work.session, project_key, lock=True)
     flag = await get_flag(work.session, project, key)
     work.check_version_if_named(flag.version)
+    seen = await look(work, project, flag=key)
     changes = set_archived(flag, False, work.now)
     if changes:
         served = await _served(work, project, flag)
         require_environments(work, _enabled(served), "this starts serving in")
         await publish(work, [environment for environment, _ in served], flags=_rows(flag, served))
         await check_flag_references(work, project, flag, served)
-    return await _noted(work, project, flag, "flag.restore", changes)
+    return await _noted(work, project, flag, "flag.restore", changes, await seen.settle())
 
 
 async def delete_flag(work: Work, project_key: str, key: str) -> Outcome[None]:
@@ -164,8 +168,15 @@ async def _served(work: Work, project: ProjectRow, flag: FlagRow) -> Served:
     return [(environment, rows[environment.id]) for environment in await environments_of(work.session, project)]
 
 
-async def _noted(work: Work, project: ProjectRow, flag: FlagRow, action: str, changes: Changes) -> Outcome[FlagOut]:
+async def _noted(
+    work: Work,
+    project: ProjectRow,
+    flag: FlagRow,
+    action: str,
+    changes: Changes,
+    verdicts: Sequence[Verdict] = (),
+) -> Outcome[FlagOut]:
     if changes:
         await work.session.flush()
         await work.note(project.key, action, flag_path(project.key, flag.key), changes)
-    return Outcome(await flag_out(work, project, flag), changes)
+    return Outcome(await flag_out(work, project, flag), changes, verdicts)

@@ -27,6 +27,7 @@ from greenroom_server.flags.edits import (
 )
 from greenroom_server.flags.service_export import document_of
 from greenroom_server.flags.service_flags import check_configurations, served_of
+from greenroom_server.flags.service_gate import Look, look
 from greenroom_server.flags.service_projects import MAX_ENVIRONMENTS, project_path
 from greenroom_server.flags.service_publish import publish_one
 from greenroom_server.flags.service_references import check_stock_references
@@ -41,7 +42,7 @@ from greenroom_server.flags.service_scope import (
 from greenroom_server.flags.standing import dark_configuration
 from greenroom_server.flags.tables import ConfigurationRow, EnvironmentRow, FlagRow, ProjectRow, SegmentRow
 from greenroom_server.flags.wire import EnvironmentIn, FlagDocument, ProjectDocument, ProjectIn, SegmentIn
-from greenroom_server.flags.work import Changes, Outcome, Work, differences, plain, require_environments, under
+from greenroom_server.flags.work import Changes, Outcome, Verdict, Work, differences, plain, require_environments, under
 from greenroom_server.web.codec import write_json
 
 
@@ -77,6 +78,7 @@ async def import_project(work: Work, document: ProjectDocument) -> Outcome[Proje
     for noun in ("environments", "segments", "flags"):
         _refuse_repetitions(noun, [one.key for one in getattr(document, noun)])
     project, changes = await _project(work, document.project)
+    seen = await look(work, project)
     stock = await stock_of(work.session, project)
     served_before = {flag.key for flag in stock.flags.values() if flag.archived_at is None}
     job = _Import(work, stock, changes, served_before=served_before)
@@ -90,12 +92,11 @@ async def import_project(work: Work, document: ProjectDocument) -> Outcome[Proje
     for index, flag in enumerate(document.flags):
         with checks.under(f"/flags/{index}"):
             _take_flag(job, flag)
-    if job.changes:
-        await _finish(job)
-    return Outcome(document_of(job.stock), job.changes)
+    verdicts = await _finish(job, seen) if job.changes else ()
+    return Outcome(document_of(job.stock), job.changes, verdicts)
 
 
-async def _finish(job: _Import) -> None:
+async def _finish(job: _Import, seen: Look) -> Sequence[Verdict]:
     work, stock = job.work, job.stock
     if len(stock.segments) > limits.MAX_SEGMENTS:
         raise LimitExceeded("segments_per_project", limits.MAX_SEGMENTS, field="/segments")
@@ -109,7 +110,9 @@ async def _finish(job: _Import) -> None:
         await publish_one(work, environment, flags=job.flags.get(environment.id, {}), segment_keys=job.segments)
     if served:
         await announce(work.session)
+    verdicts = await seen.settle()
     await work.note(stock.project.key, "project.import", project_path(stock.project.key), job.changes)
+    return verdicts
 
 
 def _refuse_repetitions(noun: str, keys: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ Path = tuple[str, str, str]
 _CONFIGURATION: Final = tuple(field.name for field in fields(PlacedConfiguration))
 _PLACE: Final = f"""
 SELECT p.id AS project_id, e.id AS environment_id, e.tier, e.revision, f.id AS flag_id, f.type, f.variants,
-    f.client_visible, f.track_exposures, f.archived_at, {", ".join(f"c.{name}" for name in _CONFIGURATION)}
+    f.client_visible, f.track_exposures, f.archived_at, {", ".join(f"c.{name}" for name in _CONFIGURATION)},
+    EXISTS (SELECT FROM policy_activation policy WHERE policy.project_id = p.id) AS is_governed
 FROM project p
 JOIN environment e ON e.project_id = p.id
 JOIN flag f ON f.project_id = p.id
@@ -29,7 +30,7 @@ JOIN flag_configuration c ON c.flag_id = f.id AND c.environment_id = e.id
 WHERE p.key = $1 AND e.key = $2 AND f.key = $3
 """  # noqa: S608  names of ours
 # INVARIANT: the project comes first, as with every other writer, so that no two of them wait for each other.
-LOCKED_PLACE: Final = f"{_PLACE} FOR UPDATE OF p FOR NO KEY UPDATE OF e, f, c"
+LOCKED_PLACE: Final = f"{_PLACE} FOR NO KEY UPDATE OF p, e, f, c"
 _DOCUMENTS: Final = ("prerequisites", "rules", "fallthrough")
 STORE_PLACE: Final = """
 WITH configuration AS (
@@ -84,7 +85,7 @@ async def store_place(session: AsyncSession, place: Place) -> None:
 def _place(path: Path, found: Record) -> Place:
     project_key, environment_key, flag_key = path
     return Place(
-        PlacedProject(found["project_id"], project_key),
+        PlacedProject(found["project_id"], project_key, found["is_governed"]),
         PlacedEnvironment(
             found["environment_id"], environment_key, found["project_id"], found["tier"], found["revision"]
         ),

@@ -22,7 +22,8 @@ from greenroom_server.flags.work import Work
 
 # Built once: these run with every switch of a flag.
 _PROJECT: Final = select(ProjectRow).where(col(ProjectRow.key) == bindparam("key"))
-_LOCKED_PROJECT: Final = _PROJECT.with_for_update().execution_options(populate_existing=True)
+# Whoever adds a row that points to the project need not wait for the writers of its flags.
+_LOCKED_PROJECT: Final = _PROJECT.with_for_update(key_share=True).execution_options(populate_existing=True)
 _PLACE: Final = (
     select(EnvironmentRow, FlagRow, ConfigurationRow)
     .join(ConfigurationRow, col(ConfigurationRow.environment_id) == col(EnvironmentRow.id))

@@ -1,5 +1,6 @@
 """The verbs on segments: conditions with a name, shared by the flags of a project."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -11,6 +12,7 @@ from greenroom_server.flags.checks import check_condition_of
 from greenroom_server.flags.documents import authored_segment
 from greenroom_server.flags.edits import apply_segment, new_segment
 from greenroom_server.flags.patching import patched
+from greenroom_server.flags.service_gate import look
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_references import (
     check_segment_references,
@@ -27,7 +29,7 @@ from greenroom_server.flags.service_scope import (
 from greenroom_server.flags.service_uses import require_unused_segment
 from greenroom_server.flags.tables import EnvironmentRow, ProjectRow, SegmentRow
 from greenroom_server.flags.wire import SegmentIn, SegmentOut
-from greenroom_server.flags.work import Changes, Outcome, Work, differences, plain, require_environments
+from greenroom_server.flags.work import Changes, Outcome, Verdict, Work, differences, plain, require_environments
 from greenroom_server.web.codec import write_json
 
 
@@ -69,6 +71,7 @@ async def update_segment(work: Work, project_key: str, key: str, patch: Any) -> 
     work.check_version(row.version)
     wanted = patched(SegmentIn, plain(authored_segment(row)), patch)
     check_condition_of(wanted.when)
+    seen = await look(work, project)
     before, bytes_before = row.when, row.document_bytes
     changes = apply_segment(row, wanted, work.now)
     if write_json(row.when) != write_json(before):
@@ -81,7 +84,7 @@ async def update_segment(work: Work, project_key: str, key: str, patch: Any) -> 
             segment_keys=[row.key],
             may_grow=row.document_bytes > bytes_before,
         )
-    return await _noted(work, project, row, "segment.update", changes)
+    return await _noted(work, project, row, "segment.update", changes, await seen.settle())
 
 
 async def delete_segment(work: Work, project_key: str, key: str) -> Outcome[None]:
@@ -124,9 +127,14 @@ async def _environments_served(work: Work, project: ProjectRow, key: str) -> lis
 
 
 async def _noted(
-    work: Work, project: ProjectRow, row: SegmentRow, action: str, changes: Changes
+    work: Work,
+    project: ProjectRow,
+    row: SegmentRow,
+    action: str,
+    changes: Changes,
+    verdicts: Sequence[Verdict] = (),
 ) -> Outcome[SegmentOut]:
     await work.session.flush()
     if changes:
         await work.note(project.key, action, segment_path(project.key, row.key), changes)
-    return Outcome(segment_out(row), changes)
+    return Outcome(segment_out(row), changes, verdicts)

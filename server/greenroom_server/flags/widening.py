@@ -43,7 +43,11 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that an environment serves: flags that are not archived, and conditions of segments, by key."""
+    """What an environment serves: flags that are not archived, and conditions of segments, by key.
+
+    What is left out is not known, and so nothing is proven by it. All that might change must be there, with what stands
+    on it.
+    """
 
     flags: Mapping[str, Served]
     segments: Mapping[str, Any] = field(default_factory=dict)
@@ -239,7 +243,9 @@ class _Proof:
         if one["flag"] != now["flag"]:
             return False
         served = self.comparison.after.flags.get(one["flag"])
-        if served is None or (_is_constant(served) and served.off_variant not in now["variants"]):
+        if served is None:
+            return False
+        if _is_constant(served) and served.off_variant not in now["variants"]:
             return True  # nobody meets it
         if not set(now["variants"]) <= set(one["variants"]):
             return False

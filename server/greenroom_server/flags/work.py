@@ -53,11 +53,23 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision of the release policy as it is answered, and what the gate's mode there makes of it."""
+
+    decision: Mapping[str, Any]
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome(Generic[Out]):
-    """What a verb did: the thing as it is now, and the differences to how it was (none if nothing changed)."""
+    """What a verb did: the thing as it is now, and the differences to how it was (none if nothing changed).
+
+    `verdicts` are what the release policy said of it, if it was asked.
+    """
 
     result: Out
     changes: Sequence[dict[str, Any]]
+    verdicts: Sequence[Verdict] = ()
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

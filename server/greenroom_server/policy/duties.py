@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from greenroom_server.policy.applicability import applies
+from greenroom_server.policy.audiences import takes_in
 from greenroom_server.policy.document import ApprovalRule
 from greenroom_server.policy.facts import Approval, Instant
 from greenroom_server.policy.instants import earliest
@@ -37,7 +38,13 @@ def _is_bound(question: Question, one: Approval) -> bool:
         return False
     if request.action != "release":
         return one.digest is not None and question.is_subject(one.digest)
-    if one.flag not in question.flags or one.audience != request.audience:
+    if one.flag not in question.flags:
+        return False
+    # Who says no to a part has said no to the whole, and who says yes to the whole has said yes to each part.
+    is_about = takes_in(one.audience, request.audience)
+    if one.verdict == "reject":
+        is_about = is_about or takes_in(request.audience, one.audience)
+    if not is_about:
         return False
     return one.digest is None or question.is_subject(one.digest)
 

@@ -20,6 +20,7 @@ from greenroom_server.policy import facts
 from greenroom_server.releases import snapshot_queries as queries
 from greenroom_server.releases import snapshot_rows as rows
 from greenroom_server.releases.lineage import Lineage, commits_in
+from greenroom_server.releases.service_places import NO_SERVICE
 from greenroom_server.releases.service_scope import Place, get_service
 
 
@@ -53,8 +54,8 @@ async def load_snapshot(
     project = await get_project(work.session, project_key)
     environments = await environments_of(work.session, project)
     place = Place(project.id, project.key)
-    service = await get_service(work, place, request.service)
-    loading = _Loading(work, place, service.id, request, frozenset(besides))
+    service_id = await _service_id(work, place, request.service)
+    loading = _Loading(work, place, service_id, request, frozenset(besides))
     await work.session.flush()  # the questions go past the session
     await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
     await _load_commits(loading)
@@ -64,10 +65,10 @@ async def load_snapshot(
     await _load_builds_shown(loading, found)
     await _load_named_commits(loading, found)
     flags, hidden = await _load_flags(loading, found, stories)
-    deployments = tuple(rows.deployments_of(service.key, found["deployments"]))
+    deployments = tuple(rows.deployments_of(request.service, found["deployments"]))
     return facts.Snapshot(
         project=project.key,
-        service=service.key,
+        service=request.service,
         seq=found["seq"],
         mode=found["mode"] or "delivery",
         builds=_builds_of(loading),
@@ -80,6 +81,11 @@ async def load_snapshot(
         inactive_people=frozenset(person for person, _, is_active in found["people"] if not is_active),
         **rows.said(found["facts"]),
     )
+
+
+async def _service_id(work: Work, place: Place, key: str) -> UUID:
+    """`NO_SERVICE` has no builds; what is said of no service in particular bears on it too."""
+    return UUID(int=0) if key == NO_SERVICE else (await get_service(work, place, key)).id
 
 
 async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_running: bool) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from greenroom_server.app import Parts, routes
 from greenroom_server.core import desk_of, permits_of
+from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.delivery.hot_paths import ROUTES as HOT_ROUTES
 from greenroom_server.settings import Settings
 
@@ -20,7 +21,7 @@ def all_routes() -> list[Any]:
         desk=desk,
         waiting=nothing,
         listener=nothing,
-        permits=permits_of(Settings(), UUID(int=0), nothing),
+        permits=permits_of(Settings(), UUID(int=0), Shelves(nothing)),
         guardrail_desk=desk,
         guardrail_tester=nothing,
     )

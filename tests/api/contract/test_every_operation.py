@@ -354,6 +354,10 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
     version = f"{policies}/{made['name']}/versions/{made['version']}"
     await seen.step(admin, "GET", version, None)
     await seen.step(admin, "GET", policies, None)
+    gate = f"{SHOP}/environments/production/release-gate"
+    await seen.step(admin, "GET", gate, None)
+    for dry_run in (True, False):
+        await seen.step(admin, "PUT", gate, {"mode": "observe", "reason": "we look first"}, dry_run=dry_run)
     await seen.step(admin, "GET", f"{SHOP}/policy-settings", None)
     for dry_run in (True, False):
         await seen.step(admin, "PATCH", f"{SHOP}/policy-settings", {"four_eyes": False}, dry_run=dry_run)
@@ -489,7 +493,7 @@ class Seen:
         self.operations: set[str] = set()
 
     async def step(self, client: ContractClient, method: str, url: str, body: Any, *, dry_run: bool = False) -> Any:
-        headers = ANY if method in ("PATCH", "DELETE") else {}
+        headers = ANY if method in ("PATCH", "PUT", "DELETE") else {}
         address = f"{url}?dry_run=true" if dry_run else url
         answer = await client.request(method, address, json=body, headers=headers)
         assert 200 <= answer.status_code < 300, (method, url, answer.text)

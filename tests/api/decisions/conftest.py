@@ -56,6 +56,11 @@ class Deciding:
         """The decision on deploying the build of this number to production."""
         return done(await self.pipeline.post(self.decisions, json=question(number, **members)))
 
+    async def gate(self, mode: str, environment: str = "production") -> None:
+        """What becomes of decisions on flags that are to be lit there."""
+        path = f"{self.project}/environments/{environment}/release-gate"
+        done(await self.author.put(path, json={"mode": mode}, headers={"If-Match": "*"}))
+
     async def green(self, number: int = 1) -> None:
         """A build of this number, with all that the policy wants."""
         await self.releases.built(number)

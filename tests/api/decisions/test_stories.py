@@ -170,6 +170,7 @@ async def test_what_is_not_there_is_named(deciding: Deciding, query: dict[str, s
 async def test_a_story_goes_over_the_board(deciding: Deciding) -> None:
     """In work, dark in production, being rolled out, released, and to be cleaned up."""
     await deciding.ruled_by()
+    await deciding.gate("observe")
     stage = deciding.releases.stage
     await hidden_by(deciding, "express")
     production = stage.flag("express", "production")

@@ -20,7 +20,7 @@ AUTHOR = READ | {
     "change_requests.write",
     "change_requests.approve",
 }
-JUDGE = {"judgements.write", "modes.write", "evidence.revoke", "policies.activate"}
+JUDGE = {"judgements.write", "modes.write", "gates.write", "evidence.revoke", "policies.activate"}
 
 
 def test_the_table() -> None:

@@ -117,7 +117,7 @@ def test_what_nobody_notices_is_the_same(before: Json | None, after: Json) -> No
 
 def test_serving_another_variant_is_wider() -> None:
     """Who has one variant and gets another that is not dark is served something new; also if only its value is."""
-    names = {"type": "string", "variants": {"off": "", "a": "A", "b": "B"}}
+    names: dict[str, Any] = {"type": "string", "variants": {"off": "", "a": "A", "b": "B"}}
 
     assert (
         direction(flag(fallthrough={"variant": "a"}, **names), flag(fallthrough={"variant": "b"}, **names)) == "wider"

@@ -13,7 +13,7 @@ from greenroom_server.policy.facts import Build, Demo, Deployment, Story
 from greenroom_server.policy.findings import BLOCKING, passed, pending, worst
 from greenroom_server.policy.question import Question
 from greenroom_server.policy.rules.parity import parity_at
-from greenroom_server.policy.rules.subject import without_build
+from greenroom_server.policy.rules.subject import no_story, without_build
 
 # How near a demonstration came to counting: of several, the nearest tells what is still to do.
 _NEARNESS: Final = (
@@ -35,12 +35,6 @@ def demo(question: Question, rule: DemoRule) -> Finding:
     if question.request.action == "release":
         return no_story(question)
     return Finding("not_applicable", "story.none", "the build brings no story")
-
-
-def no_story(question: Question) -> Finding:
-    """A release without a story proves nothing, so it waits for one."""
-    flag = question.request.flag
-    return pending("story.missing", f"no story names the flag `{flag}`", next=({"do": "link_story", "flag": flag},))
 
 
 def _story(question: Question, rule: DemoRule, story: Story, build: Build) -> Finding:

@@ -5,7 +5,7 @@ from greenroom_server.policy.document import FlagLiveRule
 from greenroom_server.policy.facts import Deployment, Story
 from greenroom_server.policy.findings import passed, pending, worst
 from greenroom_server.policy.question import Question
-from greenroom_server.policy.rules.demo import no_story
+from greenroom_server.policy.rules.subject import no_story
 
 
 def flag_live(question: Question, rule: FlagLiveRule) -> Finding:

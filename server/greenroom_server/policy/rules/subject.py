@@ -11,6 +11,8 @@ def without_build(question: Question) -> Finding | None:
     if question.builds:
         return None
     request = question.request
+    if request.action == "release" and not question.stories:
+        return no_story(question)
     if request.action == "release":
         return pending("flag.build_not_live", f"no known build is live in `{request.environment}`")
     if request.digest is None:
@@ -30,3 +32,9 @@ def not_in_build(question: Question, story: Story, build: Build) -> Finding | No
         params={"story": story.key, "digest": build.digests[0]},
         next=({"do": "deploy", "story": story.key},),
     )
+
+
+def no_story(question: Question) -> Finding:
+    """A release without a story proves nothing, so it waits for one."""
+    flag = question.request.flag
+    return pending("story.missing", f"no story names the flag `{flag}`", next=({"do": "link_story", "flag": flag},))

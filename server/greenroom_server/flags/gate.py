@@ -1,0 +1,66 @@
+"""What a change of flags asks before it lights anything: the release policy, which an area above knows.
+
+Every session of a server carries the gate, so whoever changes flags by the verbs of this area has asked; a session
+without one changes none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from greenroom_server.flags.place import Project
+from greenroom_server.flags.work import Verdict, Work
+
+GATE: Final = "greenroom.release_gate"
+"""Where a session keeps the gate (`AsyncSession.info`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The keys of the environments in which the gate wants to know, and the segment for which dark things are shown."""
+
+    environments: frozenset[str] = frozenset()
+    internal_segment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """A flag that a change serves to more people in an environment (`is_release`), or only to fewer.
+
+    `audience` is whom it then reaches, in the words of `audience.audience_of`.
+    """
+
+    environment: str
+    flag: str
+    purpose: str
+    is_release: bool
+    audience: str
+
+
+class ReleaseGate(Protocol):
+    """Says whether flags may be released. `decisions.service_gate.PolicyGate` is one.
+
+    It is asked in the transaction of the change, with the project's row locked, before the ledger is. What it decides
+    is on the state of the store as it is under the locks that it takes, and is stored with the change.
+    """
+
+    async def watch(self, work: Work, project: Project) -> Watch:
+        """Where it wants to be asked; nowhere if no policy is in force."""
+        ...
+
+    async def judge(self, work: Work, project: Project, changes: Sequence[FlagChange]) -> Sequence[Verdict]:
+        """The decisions on these changes. Raises `ReleaseRefused` for a release that may not be; never for a darkening.
+
+        A refusal is stored too, although the change is rolled back.
+        """
+        ...
+
+
+def gate_of(session: AsyncSession) -> ReleaseGate:
+    """The gate that the session's store was opened with."""
+    gate: ReleaseGate | None = session.info.get(GATE)
+    if gate is None:
+        raise RuntimeError("no release gate was handed in, so no flag can be changed")
+    return gate
