@@ -10,15 +10,10 @@ from typing import Any
 from greenroom_server.change_requests.content import WHOLE_FLAG, Base, base_of
 from greenroom_server.change_requests.wire import ChangeIn
 from greenroom_server.errors import NotFound
+from greenroom_server.flags.conditions import segments_in, segments_in_rules
 from greenroom_server.flags.documents import SERVED_OF_FLAG, configured, flag_facts
 from greenroom_server.flags.service_place import get_place
-from greenroom_server.flags.conditions import 
-from greenroom_server.flags.service_references import (
-    segments_in,
-    segments_in_rules,
-    segments_naming,
-    uses_of_segment,
-)
+from greenroom_server.flags.service_references import segments_naming, uses_of_segment
 from greenroom_server.flags.service_scope import configurations_of, environments_of, get_flag, get_segment
 from greenroom_server.flags.work import Work
 
