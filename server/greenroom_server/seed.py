@@ -1,6 +1,7 @@
 """Adds the example project `shop` and the tokens that its tour uses."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from greenroom_server.access.service import create_token, ensure_installation, n
 from greenroom_server.access.wire import SetupIn, TokenIn
 from greenroom_server.clock import Clock
 from greenroom_server.database.engine import Database
+from greenroom_server.decisions.policies import PolicyShelf
+from greenroom_server.decisions.service_gates import put_gate
 from greenroom_server.decisions.service_policies import activate_policy, create_policy
-from greenroom_server.decisions.wire import ActivationIn
+from greenroom_server.decisions.wire import ActivationIn, GateIn
 from greenroom_server.errors import NotFound
 from greenroom_server.flags.service_import import import_project
 from greenroom_server.flags.service_scope import find_environment_id, get_project
 from greenroom_server.flags.wire import ProjectDocument
 from greenroom_server.flags.work import Work
 from greenroom_server.releases.service_example import ExampleFacts, tell_example
+from greenroom_server.web.conditional import IfMatch
 from greenroom_server.web.validation import parse
 from greenroom_server.web.yaml_codec import read_yaml
 
@@ -91,10 +95,15 @@ async def _first_admin(session: AsyncSession, now: datetime) -> tuple[UUID, str]
 
 
 async def _rule(author: Work, activator: Work) -> None:
-    """Put the example's policy into force: one writes it, and somebody else lets it decide."""
+    """Put the example's policy into force: one writes it, and somebody else lets it decide.
+
+    Its flags can be switched all the same: a team grows into it, so production's gate tells and does not hold.
+    """
     policy = (await create_policy(author, PROJECT, _read("policy.yaml"))).result
     wanted = ActivationIn(reason="the policy of the example")
     await activate_policy(activator, PROJECT, policy.name, policy.version, wanted)
+    gate = GateIn(mode="warn", reason="a first look at what it would hold up")
+    await put_gate(replace(activator, if_match=IfMatch(())), PROJECT, "production", gate, PolicyShelf())
 
 
 def _holder(token_id: UUID, wanted: TokenIn) -> Principal:

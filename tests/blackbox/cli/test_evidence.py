@@ -179,7 +179,7 @@ def test_an_obstacle_is_in_the_way_until_it_is_closed(gate: Gate) -> None:
 
 def test_a_demonstration_counts_once_it_is_accepted(gate: Gate) -> None:
     """Shown from an environment that ran the build, and accepted by somebody in the role; no machine says so."""
-    about = ("--action", "release", "--flag", "express-delivery", "--audience", "everybody")
+    about = ("--action", "release", "--flag", "express-delivery", "--audience", "all")
     for where in ("staging", "production"):
         deploy = ("deployment", "start", *SERVICE, "-e", where, *BUILD, "-q")
         (id_,) = gate.pipeline.run(*deploy).expect(0).out.split()
