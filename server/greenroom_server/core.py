@@ -73,8 +73,7 @@ class Core:
 
 async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Core:
     """The store, who may use it, what is served from memory, and what keeps that fresh."""
-    database = Database(settings.database_url or "", pool_size=settings.pool_size)
-    shelves = _guarded(database)
+    database, shelves = _guarded(settings.database_url or "", settings.pool_size)
     stack.push_async_callback(database.dispose)
     directory = TokenDirectory(clock)
     opened = await open_installation(database, directory, settings.data_dir, clock)
@@ -145,16 +144,15 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
 
 def store_of(url: str, *, pool_size: int) -> Database:
     """The store, whose every transaction asks the release policy before it lights a flag."""
+    return _guarded(url, pool_size)[0]
+
+
+def _guarded(url: str, pool_size: int) -> tuple[Database, Shelves]:
+    """The store with its gate, and what that keeps in memory: good for every decision."""
     database = Database(url, pool_size=pool_size)
-    _guarded(database)
-    return database
-
-
-def _guarded(database: Database) -> Shelves:
-    """Put the gate up; what it keeps in memory is good for every decision."""
     shelves = Shelves(database)
     database.carried[GATE] = PolicyGate(shelves)
-    return shelves
+    return database, shelves
 
 
 def _exposures_of(settings: Settings, database: Database, delivery: Delivery, clock: Clock) -> Exposures:
