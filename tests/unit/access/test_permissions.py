@@ -2,7 +2,15 @@
 
 from greenroom_server.access.permissions import MACHINE_KINDS, PERMISSIONS
 
-READ = {"self.read", "projects.read", "flags.read", "releases.read", "policies.read", "decisions.read"}
+READ = {
+    "self.read",
+    "projects.read",
+    "flags.read",
+    "releases.read",
+    "policies.read",
+    "decisions.read",
+    "guardrails.read",
+}
 AUTHOR = READ | {
     "flags.write",
     "configurations.write",
@@ -20,7 +28,14 @@ AUTHOR = READ | {
     "change_requests.write",
     "change_requests.approve",
 }
-JUDGE = {"judgements.write", "modes.write", "gates.write", "evidence.revoke", "policies.activate"}
+JUDGE = {
+    "judgements.write",
+    "modes.write",
+    "gates.write",
+    "evidence.revoke",
+    "policies.activate",
+    "guardrails.write",
+}
 
 
 def test_the_table() -> None:
