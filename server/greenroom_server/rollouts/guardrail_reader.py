@@ -34,7 +34,10 @@ class RunningStep:
 
 
 class Verdict(Protocol):
-    """`reason` is shown to people; `data_at` is the moment of the newest reading, None without one."""
+    """`reason` is shown to people; `data_at` is the moment of the newest reading, None without one.
+
+    `is_tripped` tells a `hold` because things are bad from one for want of data.
+    """
 
     @property
     def outcome(self) -> Finding: ...
@@ -42,6 +45,8 @@ class Verdict(Protocol):
     def reason(self) -> str: ...
     @property
     def data_at(self) -> datetime | None: ...
+    @property
+    def is_tripped(self) -> bool: ...
 
 
 class GuardrailReader(Protocol):
@@ -54,22 +59,3 @@ class GuardrailReader(Protocol):
     """
 
     async def verdict_of(self, session: AsyncSession, step: RunningStep, now: datetime) -> Verdict: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Unwatched:
-    """The verdict where nobody watches; a `Verdict`."""
-
-    outcome: Finding = "ok"
-    reason: str = "no guardrail watches this step"
-    data_at: datetime | None = None
-
-
-class NoGuardrails:
-    """A `GuardrailReader` for installations without guardrails: a plan that names some is held."""
-
-    async def verdict_of(self, session: AsyncSession, step: RunningStep, now: datetime) -> Verdict:
-        if not step.guardrails:
-            return Unwatched()
-        names = ", ".join(f"`{name}`" for name in sorted(step.guardrails))
-        return Unwatched("hold", f"there is no guardrail {names}")

@@ -37,7 +37,7 @@ class Listener:
         except Exception as error:
             log.warning("a guardrail gave no answer", release=release.path, exc_info=True)
             return Heard("hold", f"the guardrails gave no answer ({type(error).__name__})")
-        return Heard(verdict.outcome, verdict.reason, instant_of(verdict.data_at))
+        return Heard(verdict.outcome, verdict.reason, instant_of(verdict.data_at), verdict.is_tripped)
 
 
 def _running(release: Release) -> RunningStep | None:

@@ -16,6 +16,10 @@ Outcome = Literal["ok", "hold", "step_back", "darken"]
 
 # A clock may be corrected a little at any time. Past this, what "after an hour" means is for people to say.
 CLOCK_TOLERANCE_MS: Final = 60_000
+# So long a step may be without data of its own before the release is held; it does not go on meanwhile either.
+PATIENCE_MS: Final = 180_000
+# Why a release is held: only what a guardrail held, it lets go again by itself.
+GUARDRAIL: Final = "guardrail"
 
 ALIVE: Final[frozenset[State]] = frozenset({"draft", "scheduled", "running", "held"})
 ACTIVE: Final[frozenset[State]] = frozenset({"scheduled", "running", "held"})
@@ -117,7 +121,7 @@ class Standing:
 
     `since` is when it took effect, and `counts_from` from when its time counts: later, if it was held meanwhile.
     `due_at` is when the first step is to be taken, `waits_until` when the policy is to be asked again.
-    `is_dark`: a guardrail switched all flags off.
+    `is_dark`: a guardrail switched all flags off. `held_at` and `held_by` say since when it is held, and the code why.
     """
 
     state: State = "draft"
@@ -127,6 +131,8 @@ class Standing:
     due_at: Instant | None = None
     waits_until: Instant | None = None
     is_dark: bool = False
+    held_at: Instant | None = None
+    held_by: str | None = None
     approvals: tuple[Given, ...] = ()
 
 
@@ -140,11 +146,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the guardrails said, with the moment of their newest reading, and what is wrong with the flags, if so."""
+    """What the guardrails said, with the moment of their newest reading, and what is wrong with the flags, if so.
+
+    `is_tripped`: things are bad; a `hold` without it is for want of data.
+    """
 
     outcome: Outcome = "ok"
     reason: str = ""
     data_at: Instant | None = None
+    is_tripped: bool = False
     trouble: Trouble | None = None
 
 
@@ -187,6 +197,11 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Recover:
+    """Go on: what a guardrail held is well again."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepBack:
     """Go back to the step before, and hold."""
 
@@ -200,18 +215,23 @@ class Darken:
     trouble: Trouble
 
 
-Move: TypeAlias = Rest | Take | Finish | Hold | StepBack | Darken
+Move: TypeAlias = Rest | Take | Finish | Hold | Recover | StepBack | Darken
 NOTHING_HEARD: Final = Heard()
 
 
 def next_move(plan: Plan, at: Standing, now: Instant, heard: Heard = NOTHING_HEARD) -> Move:
-    """What is to be done at this moment. A release that is held stays so, but a guardrail still darkens it."""
+    """What is to be done at this moment.
+
+    A release that is held stays so, save one that a guardrail held and lets go again; and any of them can be darkened.
+    """
     if at.step > 0 and at.state in ("running", "held") and heard.outcome == "darken" and not at.is_dark:
-        return Darken(Trouble("guardrail", heard.reason))
+        return Darken(Trouble("guardrail_darkened", heard.reason))
     if at.state == "scheduled":
         return _start(plan, at, now, heard)
     if at.state == "running":
         return _go_on(plan, at, now, heard)
+    if at.state == "held" and at.held_by == GUARDRAIL and heard.outcome == "ok" and heard.trouble is None:
+        return Recover()
     return Rest()
 
 
@@ -256,7 +276,7 @@ def _waits_of_step(advance: Advance | None, at: Standing, now: Instant, heard: H
             waits.append(Wait("time", until=until))
     # A guardrail that the plan names must have looked at this very step.
     has_looked = heard.data_at is not None and heard.data_at >= (at.since or 0)
-    if advance.guardrails and not has_looked:
+    if heard.outcome != "ok" or (advance.guardrails and not has_looked):
         waits.append(Wait("guardrail", guardrails=advance.guardrails))
     return waits
 
@@ -279,9 +299,9 @@ def _overdue(plan: Plan, at: Standing) -> str:
 
 def _go_on(plan: Plan, at: Standing, now: Instant, heard: Heard) -> Move:
     if heard.outcome == "step_back":
-        return StepBack(Trouble("guardrail", heard.reason))
-    if heard.outcome != "ok":
-        return Hold(Trouble("guardrail", heard.reason))
+        return StepBack(Trouble("guardrail_stepped_back", heard.reason))
+    if heard.outcome != "ok" and (heard.is_tripped or now >= (at.since or 0) + PATIENCE_MS):
+        return Hold(Trouble(GUARDRAIL, heard.reason))
     if heard.trouble is not None:
         return Hold(heard.trouble)
     if now < (at.counts_from or 0) - CLOCK_TOLERANCE_MS:
@@ -302,18 +322,24 @@ def finished(at: Standing) -> Standing:
     return replace(_settled(at), state="finished")
 
 
-def held(at: Standing) -> Standing:
+def held(at: Standing, code: str, now: Instant) -> Standing:
     """A start that is held keeps its time, for people to see."""
-    return replace(at, state="held", waits_until=None)
+    return replace(at, state="held", waits_until=None, held_at=now, held_by=code)
 
 
-def went_back(at: Standing, step: int, now: Instant) -> Standing:
+def recovered(at: Standing, now: Instant) -> Standing:
+    """Going on; the time that it was held does not count, and what was before does."""
+    return replace(at, state="running", counts_from=(at.counts_from or now) + max(0, now - (at.held_at or now)))
+
+
+def went_back(at: Standing, step: int, code: str, now: Instant) -> Standing:
     """Held at an earlier step."""
-    return replace(held(at), step=step, since=now if step else None, counts_from=now if step else None, due_at=None)
+    moment = now if step else None
+    return replace(held(at, code, now), step=step, since=moment, counts_from=moment, due_at=None)
 
 
-def darkened(at: Standing) -> Standing:
-    return replace(held(at), is_dark=True)
+def darkened(at: Standing, code: str, now: Instant) -> Standing:
+    return replace(held(at, code, now), is_dark=True)
 
 
 def waiting(at: Standing, until: Instant) -> Standing:

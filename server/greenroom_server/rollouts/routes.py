@@ -54,11 +54,6 @@ async def create_release(call: Call) -> Reply:
     return answer(call, outcome, created_at=release_path(project, wanted.key))
 
 
-async def read_release(call: Call) -> Reply:
-    # What it waits for, and how its flags differ, move without its version.
-    return shown(await releases.read_release(work_of(call), *_path(call)), etag_covers_body=False)
-
-
 async def list_release_moves(call: Call) -> Reply:
     found = await releases.list_moves(work_of(call), *_path(call))
     return Reply(body={"items": [plain(one) for one in found]})
@@ -98,7 +93,12 @@ async def undo_release(call: Call) -> Reply:
 
 
 def release_routes(listener: Listener) -> tuple[Route, ...]:
-    """The routes; who goes on by hand hears of the guardrails too."""
+    """The routes; who looks at a release, or goes on by hand, hears of the guardrails too."""
+
+    async def read_release(call: Call) -> Reply:
+        # What it waits for, and how its flags differ, move without its version.
+        found = await releases.read_release(work_of(call), *_path(call), listener)
+        return shown(found, etag_covers_body=False)
 
     async def go_on_with_release(call: Call) -> Reply:
         return answer(call, await moves.go(work_of(call), _path(call), _force(call), listener))

@@ -23,11 +23,11 @@ from greenroom_server.policy.zones import read_moment, zone_of
 from greenroom_server.rollouts import plan as planning
 from greenroom_server.rollouts.guardrail_reader import GuardrailReader
 from greenroom_server.rollouts.listening import Listener
-from greenroom_server.rollouts.plan import ACTIVE, Darken, Finish, Heard, Hold, Rest, StepBack, Take, Trouble
+from greenroom_server.rollouts.plan import ACTIVE, Darken, Finish, Heard, Hold, Recover, Rest, StepBack, Take, Trouble
 from greenroom_server.rollouts.schedule import instant_of
 from greenroom_server.rollouts.service_scope import Fenced, Release, find_release, store_time
 from greenroom_server.rollouts.service_serving import conflicts_of, trouble_of
-from greenroom_server.rollouts.service_steps import Why, finish, go_dark, hold, step_back, take_step, wait
+from greenroom_server.rollouts.service_steps import Why, finish, go_dark, hold, recover, step_back, take_step, wait
 from greenroom_server.rollouts.tables import ReleaseRow
 
 log = structlog.get_logger(__name__)
@@ -138,6 +138,8 @@ class Scheduler:
                     await finish(work, release, Why())
                 case Hold(trouble):
                     await hold(work, release, trouble)
+                case Recover():
+                    await recover(work, release)
                 case StepBack(trouble):
                     await step_back(work, release, trouble)
                 case Darken(trouble):

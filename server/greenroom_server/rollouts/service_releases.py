@@ -11,7 +11,8 @@ from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_place import get_place
 from greenroom_server.flags.service_scope import get_environment, get_project
 from greenroom_server.flags.work import Outcome, Work, differences, plain
-from greenroom_server.rollouts.plan import ALIVE, Wait, waits_of
+from greenroom_server.rollouts.listening import Listener
+from greenroom_server.rollouts.plan import ALIVE, NOTHING_HEARD, Heard, Wait, waits_of
 from greenroom_server.rollouts.reading import plan_of, stored, taken_steps_changed
 from greenroom_server.rollouts.schedule import instant_of, moment_at
 from greenroom_server.rollouts.service_scope import (
@@ -54,9 +55,11 @@ async def page_releases(
     return [_summary(row) for row in await work.session.scalars(query.order_by(col(ReleaseRow.key)).limit(limit))]
 
 
-async def read_release(work: Work, project_key: str, key: str) -> ReleaseOut:
+async def read_release(work: Work, project_key: str, key: str, listener: Listener) -> ReleaseOut:
+    """With what it waits for, guardrails among it."""
     work = await on_store_time(work)
-    return await release_out(work, await open_release(work, project_key, key))
+    release = await open_release(work, project_key, key)
+    return await release_out(work, release, await listener.hear(work.session, release, work.now))
 
 
 async def list_moves(work: Work, project_key: str, key: str) -> list[ReleaseMove]:
@@ -130,9 +133,9 @@ async def delete_release(work: Work, project_key: str, key: str) -> Outcome[None
     return Outcome(None, changes)
 
 
-async def release_out(work: Work, release: Release) -> ReleaseOut:
+async def release_out(work: Work, release: Release, heard: Heard = NOTHING_HEARD) -> ReleaseOut:
     row, at = release.row, release.at
-    waits = waits_of(release.plan, at, instant_of(work.now) or 0) if at.state in ALIVE else ()
+    waits = waits_of(release.plan, at, instant_of(work.now) or 0, heard) if at.state in ALIVE else ()
     shown = ("digest", "author", "starter", "state", "step", "since", "due_at", "schedule", "is_dark", "hold")
     moments = ("version", "created_at", "updated_at")
     return ReleaseOut.model_validate(

@@ -148,6 +148,8 @@ def _standing(row: ReleaseRow, approvals: list[ReleaseApprovalRow]) -> Standing:
         state=row.state,  # type: ignore[arg-type]  # written by `write_standing` alone
         step=row.step,
         is_dark=row.is_dark,
+        held_at=None if row.hold is None else instant_of(datetime.fromisoformat(row.hold["at"])),
+        held_by=None if row.hold is None else row.hold["code"],
         approvals=given,
         **{name: instant_of(getattr(row, name)) for name in _MOMENTS},
     )

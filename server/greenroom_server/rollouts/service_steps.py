@@ -56,11 +56,20 @@ async def finish(work: Work, release: Release, why: Why) -> Changes:
 
 async def hold(work: Work, release: Release, trouble: Trouble, decision: Mapping[str, Any] | None = None) -> Changes:
     """Stay where it is, and tell why."""
-    at = planning.held(release.at)
+    at = planning.held(release.at, trouble.code, _now(work))
     told = _hold(work, trouble, decision)
     changes = [*_moved(release.at, at), _told(told)]
     await write_standing(work, release, at, hold=told)
     await note(work, release, "held", changes)
+    return changes
+
+
+async def recover(work: Work, release: Release) -> Changes:
+    """Go on, since what a guardrail held is well again."""
+    at = planning.recovered(release.at, _now(work))
+    changes = _moved(release.at, at)
+    await write_standing(work, release, at, hold=None)
+    await note(work, release, "resumed", changes)
     return changes
 
 
@@ -80,14 +89,15 @@ async def step_back(work: Work, release: Release, trouble: Trouble) -> Changes:
     """To the step before, and hold; what somebody else changed meanwhile stays as they left it."""
     before = release.at
     served = await serve_earlier(work, release, before.step - 1, force=True)
-    at = planning.went_back(before, before.step - 1, _now(work))
+    at = planning.went_back(before, before.step - 1, trouble.code, _now(work))
     return await _set_back(work, release, at, "back", trouble, served)
 
 
 async def go_dark(work: Work, release: Release, trouble: Trouble) -> Changes:
     """All flags off, and hold."""
     served = await darken(work, release)
-    return await _set_back(work, release, planning.darkened(release.at), "dark", trouble, served)
+    at = planning.darkened(release.at, trouble.code, _now(work))
+    return await _set_back(work, release, at, "dark", trouble, served)
 
 
 async def undo(work: Work, release: Release, step: int, why: Why) -> Changes:
@@ -95,7 +105,7 @@ async def undo(work: Work, release: Release, step: int, why: Why) -> Changes:
     before = release.at
     served = await serve_earlier(work, release, step, force=why.force)
     told = _hold(work, Trouble("undone", why.reason or "its last step was undone")) if step else None
-    at = planning.went_back(before, step, _now(work)) if step else planning.undone(before)
+    at = planning.went_back(before, step, "undone", _now(work)) if step else planning.undone(before)
     changes = [*_moved(before, at), *served]
     await write_standing(work, release, at, hold=told, is_dark=False)
     _enter(work, release, "undo", before.step, why)

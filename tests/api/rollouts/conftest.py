@@ -15,7 +15,9 @@ from tests.api.contract.client import ContractClient
 from tests.api.stage import Shared, Stage, shared_url, stage
 from tests.api.store import database, statement
 
-from greenroom_server.rollouts.guardrail_reader import Finding, RunningStep, Unwatched, Verdict
+from greenroom_server.database.engine import Database
+from greenroom_server.guardrails.judging import Verdict
+from greenroom_server.rollouts.guardrail_reader import Finding, RunningStep
 from greenroom_server.rollouts.scheduler import Scheduler
 
 __all__ = ["Guard", "Scene", "scene", "shared", "shared_url", "stage"]
@@ -40,23 +42,25 @@ class Guard:
         self.says: Finding = "ok"
         self.raises: Exception | None = None
         self.data_at: datetime | None = None
+        self.is_tripped = True
         self.asked: list[RunningStep] = []
 
     async def verdict_of(self, session: AsyncSession, step: RunningStep, now: datetime) -> Verdict:
         self.asked.append(step)
         if self.raises is not None:
             raise self.raises
-        return Unwatched(self.says, f"the guardrail says {self.says}", self.data_at)
+        return Verdict(self.says, f"the guardrail says {self.says}", self.data_at, self.is_tripped)
 
 
 class Scene:
     """A project with two dark flags in production, and releases of them."""
 
-    def __init__(self, stage: Stage, scheduler: Scheduler, guard: Guard) -> None:
+    def __init__(self, stage: Stage, database: Database) -> None:
         self.stage = stage
         self.admin = stage.admin
-        self.scheduler = scheduler
-        self.guard = guard
+        self.database = database
+        self.guard = Guard()
+        self.scheduler = Scheduler(database, self.guard)
         self.releases = f"{stage.project}/releases"
 
     def path(self, key: str = "autumn") -> str:
@@ -143,6 +147,5 @@ async def scene(stage: Stage) -> AsyncIterator[Scene]:
     await stage.made("recommendations-plus")
     settings = await stage.admin.put(f"{stage.project}/release-settings", json={"internal_segment": "staff"})
     assert settings.status_code == 200, settings.text
-    guard = Guard()
     async with database(stage.url) as opened:
-        yield Scene(stage, Scheduler(opened, guard), guard)
+        yield Scene(stage, opened)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.api.rollouts.conftest import PLAN, Scene
 
-from greenroom_server.rollouts.guardrail_reader import NoGuardrails
+from greenroom_server.guardrails.service_reader import Reader
 from greenroom_server.rollouts.scheduler import Scheduler
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,8 +28,8 @@ async def test_a_guardrail_is_asked_about_the_step_that_runs(scene: Scene) -> No
     assert (list(asked.guardrails), asked.since.isoformat()) == (["errors"], _text(started["since"]))
 
 
-async def test_a_guardrail_holds(scene: Scene) -> None:
-    """At once, with its reason; the release stays where it is until somebody goes on."""
+async def test_a_guardrail_holds_until_all_is_well(scene: Scene) -> None:
+    """At once, with its reason; the time that it was held does not count."""
     await scene.made()
     await scene.told("go")
     scene.guard.says = "hold"
@@ -39,14 +39,37 @@ async def test_a_guardrail_holds(scene: Scene) -> None:
 
     assert (held["state"], held["step"]) == ("held", 1)
     assert (held["hold"]["code"], held["hold"]["reason"]) == ("guardrail", "the guardrail says hold")
+    assert (await scene.goes_on())["state"] == "held"
     scene.guard.says = "ok"
-    assert (await scene.goes_on())["step"] == 1
+    await scene.ticks()
+    going = await scene.read()
+    assert (going["state"], going["step"], going["hold"]) == ("running", 1, None)
+    assert (await scene.goes_on())["step"] == 2
+    (resumed,) = await scene.events("resumed")
+    assert resumed["actor"] == "greenroom:releases"
     (event,) = await scene.events("held")
     assert event["changes"][-1] == {
         "path": "/hold",
         "op": "add",
         "to": {"code": "guardrail", "reason": "the guardrail says hold"},
     }
+
+
+async def test_a_guardrail_without_data_lets_nothing_go_further(scene: Scene) -> None:
+    """For a while it is waited for, and then the release is held."""
+    await scene.made(steps=[{"audience": "internal", "advance": {"after": "1s"}}, {"audience": "everyone"}])
+    await scene.told("go")
+    scene.guard.says, scene.guard.is_tripped = "hold", False
+    await scene.passes("1 minute")
+    await scene.ticks()
+    going = await scene.read()
+    assert (going["state"], going["step"]) == ("running", 1)
+
+    await scene.passes("2 minutes")
+    await scene.ticks()
+
+    held = await scene.read()
+    assert (held["state"], held["step"], held["hold"]["code"]) == ("held", 1, "guardrail")
 
 
 async def test_a_guardrail_that_fails_or_has_not_looked_holds(scene: Scene) -> None:
@@ -64,9 +87,10 @@ async def test_a_guardrail_that_fails_or_has_not_looked_holds(scene: Scene) -> N
     assert "gave no answer (RuntimeError)" in held["hold"]["reason"]
 
     scene.guard.raises, scene.guard.data_at = None, datetime.now(UTC)
-    await scene.told("resume")
+    await scene.ticks()
+    await scene.ticks()
 
-    assert (await scene.goes_on())["state"] == "finished"
+    assert (await scene.read())["state"] == "finished"
 
 
 async def test_a_guardrail_steps_back_and_holds(scene: Scene) -> None:
@@ -155,15 +179,17 @@ async def test_a_dark_release_can_be_undone(scene: Scene) -> None:
     assert [rule["id"] for rule in after["rules"]] == ["plus"]
 
 
-async def test_without_guardrails_a_plan_that_names_some_is_held(scene: Scene) -> None:
-    """No data is no permission; a plan that names none goes on."""
+async def test_a_plan_that_names_a_guardrail_that_is_not_there_is_held(scene: Scene) -> None:
+    """By the server's own reader: no data is no permission, to people neither."""
     steps = [{"audience": "internal", "advance": {"after": "1h", "guardrails": ["errors"]}}, {"audience": "everyone"}]
     await scene.made(steps=steps)
     await scene.told("go")
     assert await scene.refused("go") == (409, "guardrail_warns")
-    await Scheduler(scene.scheduler._database, NoGuardrails()).tick()
+    await scene.passes("1 hour")
 
-    assert "no guardrail `errors`" in (await scene.read())["hold"]["reason"]
+    await Scheduler(scene.database, Reader()).tick()
+
+    assert (await scene.read())["hold"]["reason"] == "`errors`: there is no such guardrail"
 
 
 def _text(moment: str) -> str:

@@ -17,6 +17,7 @@ from greenroom_server.rollouts.plan import (
     Need,
     Plan,
     Reach,
+    Recover,
     Rest,
     Standing,
     Step,
@@ -125,22 +126,48 @@ def test_a_guardrail_that_the_plan_names_must_have_looked_at_this_step() -> None
 def test_what_guardrails_say_comes_before_everything_else() -> None:
     """Darkness before a step back, that before holding, and all of them before what is wrong with flags."""
     changed = Trouble("flag_changed", "somebody")
-    said = Trouble("guardrail", "errors")
     late = NOON + 5 * HOUR
 
-    assert next_move(HOURLY, running(), late, Heard("hold", "errors", trouble=changed)) == Hold(said)
-    assert next_move(HOURLY, running(2), late, Heard("step_back", "errors", trouble=changed)) == StepBack(said)
-    assert next_move(HOURLY, running(), late, Heard("darken", "errors", trouble=changed)) == Darken(said)
+    said = Heard("hold", "errors", trouble=changed)
+    assert next_move(HOURLY, running(), late, said) == Hold(Trouble("guardrail", "errors"))
+    said = Heard("step_back", "errors", trouble=changed)
+    assert next_move(HOURLY, running(2), late, said) == StepBack(Trouble("guardrail_stepped_back", "errors"))
+    said = Heard("darken", "errors", trouble=changed)
+    assert next_move(HOURLY, running(), late, said) == Darken(Trouble("guardrail_darkened", "errors"))
     assert next_move(HOURLY, running(), late, Heard(trouble=changed)) == Hold(changed)
+
+
+def test_what_a_guardrail_held_goes_on_when_all_is_well() -> None:
+    """The time that it was held does not count; what somebody held stays held."""
+    bad = Heard("hold", "errors", is_tripped=True)
+    assert isinstance(next_move(HOURLY, running(), NOON + 1, bad), Hold)
+    at = planning.held(running(), "guardrail", NOON + HOUR // 2)
+
+    assert next_move(HOURLY, at, NOON + HOUR, bad) == Rest()
+    assert next_move(HOURLY, at, NOON + 5 * HOUR) == Recover()
+    at = planning.recovered(at, NOON + 5 * HOUR)
+    assert next_move(HOURLY, at, NOON + 5 * HOUR) == Rest((Wait("time", until=NOON + 5 * HOUR + HOUR // 2),))
+    assert next_move(HOURLY, planning.held(running(), "by_hand", NOON), NOON + 5 * HOUR) == Rest()
+
+
+def test_a_step_without_data_goes_no_further_and_is_held_after_a_while() -> None:
+    """Guardrails need some time to look; who has seen nothing says hold, and nothing is done on that."""
+    wanted = plan(Advance(1_000), None)
+    unseen = Heard("hold", "nothing was read since the step began")
+
+    assert next_move(wanted, running(), NOON + 1_000, unseen) == Rest((Wait("guardrail"),))
+    assert isinstance(next_move(wanted, running(), NOON + planning.PATIENCE_MS, unseen), Hold)
 
 
 def test_a_held_release_rests_but_can_still_be_darkened() -> None:
     """Once: what is dark is not darkened again."""
-    at = planning.held(running())
+    at = planning.held(running(), "by_hand", NOON)
 
     assert next_move(HOURLY, at, NOON + 5 * HOUR, Heard("step_back", "errors")) == Rest()
     assert isinstance(next_move(HOURLY, at, NOON, Heard("darken", "errors")), Darken)
-    assert next_move(HOURLY, planning.darkened(at), NOON, Heard("darken", "errors")) == Rest()
+    assert (
+        next_move(HOURLY, planning.darkened(at, "guardrail_darkened", NOON), NOON, Heard("darken", "errors")) == Rest()
+    )
 
 
 def test_a_clock_that_went_back_holds() -> None:
@@ -171,7 +198,7 @@ def test_what_is_not_under_way_rests(state: planning.State) -> None:
 
 def test_time_that_was_held_does_not_count() -> None:
     """A release that is resumed gives its step the whole time again, though the step is as old as it is."""
-    at = planning.resumed(planning.held(running()), NOON + 9 * HOUR)
+    at = planning.resumed(planning.held(running(), "by_hand", NOON), NOON + 9 * HOUR)
 
     assert at.since == NOON
     assert next_move(HOURLY, at, NOON + 9 * HOUR) == Rest((Wait("time", until=NOON + 10 * HOUR),))
@@ -188,6 +215,7 @@ sayings = st.builds(
     Heard,
     outcome=st.sampled_from(["ok", "ok", "ok", "hold", "step_back", "darken"]),
     data_at=st.none() | st.integers(NOON - HOUR, NOON + 50 * HOUR),
+    is_tripped=st.booleans(),
     trouble=st.none() | st.none() | st.just(Trouble("flag_changed", "")),
 )
 events = st.lists(
@@ -234,11 +262,13 @@ def applied(wanted: Plan, at: Standing, move: planning.Move, now: int) -> Standi
             return planning.taken(wanted, at, number, now)
         case Finish():
             return planning.finished(at)
-        case Hold():
-            return planning.held(at)
-        case StepBack():
-            return planning.went_back(at, at.step - 1, now)
-        case Darken():
-            return planning.darkened(at)
+        case Hold(trouble):
+            return planning.held(at, trouble.code, now)
+        case Recover():
+            return planning.recovered(at, now)
+        case StepBack(trouble):
+            return planning.went_back(at, at.step - 1, trouble.code, now)
+        case Darken(trouble):
+            return planning.darkened(at, trouble.code, now)
         case Rest():
             return at
