@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tests.blackbox.authoring import Author
 from tests.blackbox.cli.terminal import Terminal
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.server_process import ServerProcess
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -15,7 +16,7 @@ REPORTS: Final = {"unit": "test.unit", "rest": "test.component"}
 ME: Final = "greenroom"
 _SCRIPT: Final = Path(sys.executable).with_name("greenroom")
 # Pipelines' own variables would name their run, and their summary would get this decision.
-_PIPELINES: Final = ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")
+PIPELINES: Final = ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")
 
 
 def policy() -> dict[str, Any]:
@@ -55,14 +56,12 @@ class Asking:
         with Author(server.url, token) as author:
             project = f"/api/v1/projects/{ME}"
             author.project(ME, "production")
-            author.send("PATCH", f"{project}/policy-settings", {"four_eyes": False}, If_Match="*")
             author.send("POST", f"{project}/services", {"key": ME, "name": "Greenroom"})
-            author.send("POST", f"{project}/policies", policy())
-            author.send("POST", f"{project}/policies/{ME}/versions/1/activate", {})
+            put_in_force(author, project, policy())
             pipeline = author.token("pipeline", projects=[ME])
         where = {"GREENROOM_URL": server.url, "GREENROOM_PROJECT": ME, "GREENROOM_SERVICE": ME}
         where |= {"GREENROOM_ENVIRONMENT": "production", "GREENROOM_TOKEN": pipeline, "GIT_DIR": str(ROOT / ".git")}
-        self._pipeline = Terminal(_SCRIPT, scratch, {**where, **dict.fromkeys(_PIPELINES, "")})
+        self._pipeline = Terminal(_SCRIPT, scratch, {**where, **dict.fromkeys(PIPELINES, "")})
         self._build = ("--artifact", str(wheel_in(scratch / "dist")))
         self._pipeline.run("build", "register", *self._build).expect(0)
 

@@ -13,7 +13,7 @@ from tests.api.releases.documents import artifact, event, provenance, public_hal
 from tests.blackbox.authoring import Author
 from tests.blackbox.cli.conftest import Shop
 from tests.blackbox.cli.terminal import Inside
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import POLICY, put_in_force
 
 DIGEST: Final = digest_of(1)
 COMMIT: Final = commit_of(1)
@@ -62,10 +62,8 @@ def gate(shop: Shop, copy: str, tmp_path: Path) -> Gate:
         return Author(shop.server.url, shop.tokens["ADMIN_TOKEN"])
 
     with author() as admin:
-        admin.send("PATCH", f"{project}/policy-settings", {"four_eyes": False}, If_Match="*")
         policy = {**POLICY, "environments": ENVIRONMENTS, "rules": [*POLICY["rules"], *RULES]}
-        admin.send("POST", f"{project}/policies", policy)
-        admin.send("POST", f"{project}/policies/web/versions/1/activate", {})
+        put_in_force(admin, project, policy)
         admin.send("POST", f"{project}/services", {"key": "web", "name": "Web"})
         commits = [{"id": COMMIT, "authors": ["bo@shop.example"], "stories": ["SHOP-117"]}]
         admin.send(

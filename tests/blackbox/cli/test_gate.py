@@ -7,7 +7,7 @@ import pytest
 from tests.blackbox.authoring import Author
 from tests.blackbox.cli.conftest import Shop
 from tests.blackbox.cli.terminal import Terminal
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import POLICY, put_in_force
 
 GREEN = '<testsuite><testcase classname="a" name="b"/></testsuite>'
 RED = '<testsuite><testcase classname="a" name="b"><failure>no</failure></testcase></testsuite>'
@@ -19,9 +19,7 @@ def gate(shop: Shop, copy: str, terminal: Terminal) -> Terminal:
     """A pipeline's token in the copy of the example, with a policy in force and the service `greenroom`."""
     project = f"/api/v1/projects/{copy}"
     with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
-        author.send("PATCH", f"{project}/policy-settings", {"four_eyes": False}, If_Match="*")
-        author.send("POST", f"{project}/policies", {**POLICY, "name": "greenroom"})
-        author.send("POST", f"{project}/policies/greenroom/versions/1/activate", {})
+        put_in_force(author, project, {**POLICY, "name": "greenroom"})
         author.send("POST", f"{project}/services", {"key": "greenroom", "name": "Greenroom itself"})
         token = author.token("pipeline", projects=[copy])
     where = {"GREENROOM_URL": shop.server.url, "GREENROOM_TOKEN": token, "GREENROOM_PROJECT": copy}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 from tests.blackbox.cli.terminal import Terminal
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.own_postgres import OwnPostgres
 from tests.blackbox.server_process import ServerProcess, until
 from tests.blackbox.venue import PROJECT, open_venue
@@ -21,9 +21,7 @@ def test_a_dead_store_is_503_and_exit_3(data_dir_factory: Callable[[], Path], te
     ):
         venue = open_venue(server)
         with venue.author() as author:
-            author.send("PATCH", f"{PATH}/policy-settings", {"four_eyes": False}, If_Match="*")
-            author.send("POST", f"{PATH}/policies", POLICY)
-            author.send("POST", f"{PATH}/policies/web/versions/1/activate", {})
+            put_in_force(author, PATH)
             author.send("POST", f"{PATH}/services", {"key": "web", "name": "Web"})
             token = author.token("pipeline", projects=[PROJECT])
         where = {"GREENROOM_URL": server.url, "GREENROOM_TOKEN": token, "GREENROOM_PROJECT": PROJECT}

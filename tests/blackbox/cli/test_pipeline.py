@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.blackbox.cli.terminal import Inside
 from tests.blackbox.server_process import ServerProcess
+from tests.gate.asking import PIPELINES
 
 ROOT = Path(__file__).resolve().parents[3]
-PIPELINES = ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")
 ME = ("--service", "greenroom")
 FLAG, STORY = "own-gate", "GR-117"
 RED = "def test_it():\n    assert 1 == 2\n"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from tests.blackbox.authoring import Author
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.own_postgres import fetch
 from tests.blackbox.server_process import ServerProcess, until
 from tests.blackbox.venue import PROJECT, Venue, open_venue
@@ -58,10 +58,8 @@ class Gate:
 
     def _opened(self, venue: Venue) -> str:
         with venue.author() as author:
-            author.send("PATCH", f"{PATH}/policy-settings", {"four_eyes": False}, If_Match="*")
             author.send("POST", f"{PATH}/services", {"key": "web", "name": "Web"})
-            author.send("POST", f"{PATH}/policies", POLICY)
-            author.send("POST", f"{PATH}/policies/web/versions/1/activate", {})
+            put_in_force(author, PATH)
             author.send("POST", f"{PATH}/services/web/builds", {"digests": [DIGEST], "commit": "c" * 40})
         return venue.token
 
