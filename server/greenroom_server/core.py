@@ -14,6 +14,7 @@ import structlog
 from greenroom_server.access.directory import TokenDirectory
 from greenroom_server.access.service import refresh_directory
 from greenroom_server.adapters.gatekeeper import Gatekeeper
+from greenroom_server.change_requests.gate import FourEyes
 from greenroom_server.clock import Clock
 from greenroom_server.database.change_feed import ChangeFeed
 from greenroom_server.database.engine import Database
@@ -151,7 +152,7 @@ def _guarded(url: str, pool_size: int) -> tuple[Database, Shelves]:
     """The store with its gate, and what that keeps in memory: good for every decision."""
     database = Database(url, pool_size=pool_size)
     shelves = Shelves(database)
-    database.carried[GATE] = PolicyGate(shelves)
+    database.carried[GATE] = FourEyes(PolicyGate(shelves))
     return database, shelves
 
 

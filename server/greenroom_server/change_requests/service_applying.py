@@ -4,11 +4,12 @@ INVARIANT: all is looked at under the project's lock, in the transaction that ap
 whether what it was written for is still so, and what release policies say.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from greenroom_server.change_requests.gate import Agreed
-from greenroom_server.change_requests.service_carrying import PERMISSIONS, Target, attempted, carry_out
+from greenroom_server.change_requests.gate import Answered, FourEyes, Listening, policy_gate_of, standing_before
+from greenroom_server.change_requests.service_carrying import PERMISSIONS, Target, attempted, carry_out, undone
 from greenroom_server.change_requests.service_reading import (
     Matter,
     Path,
@@ -18,10 +19,11 @@ from greenroom_server.change_requests.service_reading import (
     request_out,
 )
 from greenroom_server.change_requests.service_requests import end, noted, require_going
-from greenroom_server.change_requests.wire import ChangeRequestOut
+from greenroom_server.change_requests.wire import ChangeIn, ChangeRequestOut
+from greenroom_server.database.engine import keep_now
 from greenroom_server.errors import Conflict, GreenroomError, Invalid, ReleaseRefused
-from greenroom_server.flags.approvals import approved_by
-from greenroom_server.flags.work import Outcome, Work
+from greenroom_server.flags.gate import gate_of
+from greenroom_server.flags.work import Changes, Outcome, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,36 @@ async def apply_matter(work: Work, matter: Matter) -> Application:
     changes = changes_of(row)
     for change in changes:
         work.principal.require(PERMISSIONS[change.op])
-    agreed = Agreed([key for key, tally in matter.tallies.items() if tally.is_enough])
+    agreed = [key for key, tally in matter.tallies.items() if tally.is_enough]
     path = (matter.project.key, matter.environment.key, str(row.number))
     try:
-        with approved_by(work.session, agreed):
-            async with attempted(work.session):
-                made = await carry_out(work, Target(*path[:2]), changes)
+        async with attempted(work.session):
+            made = await _carried_out(work, matter, agreed, changes)
     except (Conflict, Invalid) as error:
+        await keep_now(work.session)
         return await hold(work, await get_matter(work, path, lock=True), error)
     before, row.held = matter.state, None
     end(work, matter, "applied")
     told = [{"path": "/state", "op": "replace", "from": before, "to": "applied"}, *made]
     return Application(await noted(work, matter, "applied", told))
+
+
+async def _carried_out(work: Work, matter: Matter, agreed: Sequence[str], changes: Sequence[ChangeIn]) -> Changes:
+    """Ask once about all of it, and then do it.
+
+    Once, because whoever decides locks what decisions stand on, and takes all of those locks together. So what the
+    changes come to is found out by trying them.
+    """
+    target, gate = Target(matter.project.key, matter.environment.key), gate_of(work.session)
+    heard = Listening(gate, target.environment)
+    with standing_before(work.session, heard):
+        async with undone(work.session):
+            await carry_out(work, target, changes)
+    if heard.heard:
+        asked = FourEyes(policy_gate_of(work.session), agreed)
+        await asked.judge(work, matter.project, list(heard.heard.values()))
+    with standing_before(work.session, Answered()):
+        return await carry_out(work, target, changes)
 
 
 async def hold(work: Work, matter: Matter, error: GreenroomError) -> Application:

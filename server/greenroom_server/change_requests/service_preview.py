@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from greenroom.evaluation import Evaluation, evaluate, read_snapshot
-from greenroom_server.change_requests.gate import Asked
+from greenroom_server.change_requests.gate import Listening, standing_before, touched_by
 from greenroom_server.change_requests.service_bases import lit_uses
 from greenroom_server.change_requests.service_carrying import Target, carry_out, undone
 from greenroom_server.change_requests.service_reading import Path, changes_of, get_matter
 from greenroom_server.change_requests.wire import ChangeIn, EffectOut, EvaluatedOut, PreviewIn, PreviewOut
-from greenroom_server.flags.approvals import approved_by
+from greenroom_server.flags.gate import gate_of
 from greenroom_server.flags.service_references import uses_of_flag
 from greenroom_server.flags.service_served import epoch, load_part
 from greenroom_server.flags.work import Work
@@ -26,9 +26,9 @@ async def preview_request(work: Work, path: Path, wanted: PreviewIn) -> PreviewO
     named = sorted({change.flag for change in changes if change.flag is not None})
     flags = await _affected(work, project, environment.key, changes) if wanted.contexts else []
     able = replace(work.principal, permissions=work.principal.permissions | {"production.write"})
-    asked = Asked()
+    gate = Listening(gate_of(work.session), environment.key)
     before = await _evaluated(work, project, environment, flags, wanted)
-    with approved_by(work.session, asked):
+    with standing_before(work.session, gate):
         async with undone(work.session):
             diff = await carry_out(replace(work, principal=able), Target(*path[:2]), changes)
             await work.session.flush()
@@ -39,7 +39,7 @@ async def preview_request(work: Work, path: Path, wanted: PreviewIn) -> PreviewO
         for flag in flags
         if flag in named or _served(before[index, flag]) != _served(after[index, flag])
     ]
-    return PreviewOut(diff=diff, environments=sorted(asked.environments), effects=effects)
+    return PreviewOut(diff=diff, environments=sorted(touched_by(gate.heard.values())), effects=effects)
 
 
 async def _affected(work: Work, project: Any, environment_key: str, changes: Sequence[ChangeIn]) -> list[str]:

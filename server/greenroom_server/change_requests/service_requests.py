@@ -15,7 +15,7 @@ from sqlmodel import col
 from greenroom_server.access.permissions import MACHINE_KINDS
 from greenroom_server.change_requests import judging
 from greenroom_server.change_requests.content import Base, Written, authored, check_members, hash_of
-from greenroom_server.change_requests.gate import Asked
+from greenroom_server.change_requests.gate import Listening, standing_before, touched_by
 from greenroom_server.change_requests.judging import machine
 from greenroom_server.change_requests.service_bases import bases_of
 from greenroom_server.change_requests.service_carrying import Target, carry_out, undone
@@ -34,7 +34,7 @@ from greenroom_server.change_requests.wire import (
     ScheduleIn,
 )
 from greenroom_server.errors import Conflict, FieldError, Invalid
-from greenroom_server.flags.approvals import approved_by
+from greenroom_server.flags.gate import gate_of
 from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_scope import get_environment, get_project
 from greenroom_server.flags.work import Changes, Outcome, Work, differences, require_environments
@@ -160,14 +160,15 @@ async def content_of(work: Work, project: Any, environment_key: str, changes: Se
     bases = await bases_of(work, project, environment_key, changes)
     # Whoever asks need not have the right to do it.
     able = replace(work.principal, permissions=work.principal.permissions | {"production.write"})
-    asked = Asked()
-    with approved_by(work.session, asked):
+    gate = Listening(gate_of(work.session), environment_key)
+    with standing_before(work.session, gate):
         async with undone(work.session):
             diff = await carry_out(replace(work, principal=able), Target(project.key, environment_key), changes)
     if not diff:
         raise Invalid(errors=[FieldError("/changes", "they change nothing")])
     written = [authored(change) for change in changes]
-    return Content(written, bases, diff, sorted(asked.environments), hash_of(environment_key, written, bases))
+    environments = sorted(touched_by(gate.heard.values()))
+    return Content(written, bases, diff, environments, hash_of(environment_key, written, bases))
 
 
 def settle(matter: Matter, *, is_prolonged: bool = True) -> None:

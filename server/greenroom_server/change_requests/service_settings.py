@@ -4,13 +4,12 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from greenroom_server.change_requests.judging import Demand
 from greenroom_server.change_requests.tables import ApprovalSettingRow
 from greenroom_server.change_requests.wire import ApprovalSettingsIn, ApprovalSettingsOut
+from greenroom_server.database.direct import fetch_all
 from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_projects import environment_path
@@ -19,6 +18,10 @@ from greenroom_server.flags.work import Outcome, Work, differences
 from greenroom_server.policy.durations import duration_ms, duration_text
 
 _MS: Final = timedelta(milliseconds=1)
+_ASKING: Final = """
+SELECT e.key FROM environment e JOIN approval_setting s ON s.environment_id = e.id
+WHERE e.project_id = $1 AND s.required > 0
+"""
 
 
 async def read_settings(work: Work, project_key: str, environment_key: str) -> ApprovalSettingsOut:
@@ -65,12 +68,9 @@ async def setting_of(session: AsyncSession, environment_id: UUID) -> ApprovalSet
     return _taken(default, environment_id, 1)
 
 
-async def demands_of(session: AsyncSession, environment_ids: list[UUID]) -> dict[UUID, Demand]:
-    """What those of the environments that ask for anything ask for."""
-    query = select(ApprovalSettingRow).where(
-        col(ApprovalSettingRow.environment_id).in_(environment_ids), col(ApprovalSettingRow.required) > 0
-    )
-    return {row.environment_id: demand_of(row) for row in await session.scalars(query)}
+async def asking_environments(session: AsyncSession, project_id: UUID) -> frozenset[str]:
+    """The keys of the project's environments that ask for others."""
+    return frozenset(row["key"] for row in await fetch_all(session, _ASKING, project_id))
 
 
 def demand_of(row: ApprovalSettingRow) -> Demand:

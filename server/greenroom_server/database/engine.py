@@ -284,6 +284,13 @@ def keep_anyway(session: AsyncSession, keep: Keep) -> None:
     session.info[_KEPT_ANYWAY].append(keep)
 
 
+async def keep_now(session: AsyncSession) -> None:
+    """Do in this transaction what `keep_anyway` was told: the refusal is answered without one."""
+    for keep in session.info.get(_KEPT_ANYWAY, ()):
+        await keep(session)
+    session.info[_KEPT_ANYWAY].clear()
+
+
 async def _discard(connection: AsyncConnection) -> None:
     try:
         if connection.sync_connection is not None and not connection.closed:

@@ -29,7 +29,8 @@ class Watch:
 class FlagChange:
     """A flag that a change serves to more people in an environment (`is_release`), or only to fewer.
 
-    `audience` is whom it then reaches, in the words of `audience.audience_of`.
+    `audience` is whom it then reaches, in the words of `audience.audience_of`. `is_end`: somebody got more than the
+    dark variant, and now the flag is gone: applications are left with what they make of that.
     """
 
     environment: str
@@ -37,6 +38,7 @@ class FlagChange:
     purpose: str
     is_release: bool
     audience: str
+    is_end: bool = False
 
 
 class ReleaseGate(Protocol):

@@ -80,7 +80,7 @@ class Configuration(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlacedProject:
-    """A `Project`; `is_governed` if it has release policies, so that nobody else need be asked for their gate."""
+    """A `Project`; `is_governed` if a release policy or somebody else may have to be asked: there is one of either."""
 
     id: UUID
     key: str

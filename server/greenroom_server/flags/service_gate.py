@@ -60,6 +60,10 @@ class Look:
         after = replace(before, flags={**before.flags, served.key: served})
         return await self._judged({place.environment.key: after})
 
+    async def settle_end(self) -> Sequence[Verdict]:
+        """As `settle`, for a change after which nothing is served any more, before it is made."""
+        return await self._judged({environment: World({}) for environment in self.worlds})
+
     async def _judged(self, after: Mapping[str, World]) -> Sequence[Verdict]:
         changes: list[FlagChange] = []
         internal = self.watch.internal_segment
@@ -69,7 +73,8 @@ class Look:
                 self._require_right_to_widen(internal)
             for key, direction in widened(before, world, internal).items():
                 audience = audience_of(world.flags[key]) if key in world.flags else NOBODY
-                changes.append(FlagChange(environment, key, self.purposes[key], direction == "wider", audience))
+                is_end = key not in world.flags and audience_of(before.flags[key]) != NOBODY
+                changes.append(FlagChange(environment, key, self.purposes[key], direction == "wider", audience, is_end))
         if not changes:
             return ()
         return await gate_of(self.work.session).judge(self.work, self.project, changes)

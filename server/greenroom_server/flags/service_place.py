@@ -22,7 +22,9 @@ _CONFIGURATION: Final = tuple(field.name for field in fields(PlacedConfiguration
 _PLACE: Final = f"""
 SELECT p.id AS project_id, e.id AS environment_id, e.tier, e.revision, f.id AS flag_id, f.type, f.variants,
     f.client_visible, f.track_exposures, f.archived_at, {", ".join(f"c.{name}" for name in _CONFIGURATION)},
-    EXISTS (SELECT FROM policy_activation policy WHERE policy.project_id = p.id) AS is_governed
+    EXISTS (SELECT FROM policy_activation policy WHERE policy.project_id = p.id) OR EXISTS (
+        SELECT FROM approval_setting asking WHERE asking.environment_id = e.id AND asking.required > 0
+    ) AS is_governed
 FROM project p
 JOIN environment e ON e.project_id = p.id
 JOIN flag f ON f.project_id = p.id

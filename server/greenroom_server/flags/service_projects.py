@@ -16,6 +16,7 @@ from greenroom_server.flags.edits import (
     new_project,
 )
 from greenroom_server.flags.patching import patched
+from greenroom_server.flags.service_gate import look
 from greenroom_server.flags.service_publish import publish
 from greenroom_server.flags.service_scope import (
     bury_key,
@@ -75,6 +76,7 @@ async def delete_project(work: Work, key: str) -> Outcome[None]:
     row = await get_project(work.session, key, lock=True)
     work.check_version(row.version)
     changes = differences(plain(authored_project(row)), None)
+    await (await look(work, row)).settle_end()
     owned = await environments_of(work.session, row)
     await revoke_tokens_of(work.session, [environment.id for environment in owned], work.now)
     bury_key(work, ProjectRow, None, key)
