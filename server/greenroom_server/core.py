@@ -144,7 +144,7 @@ async def open_core(settings: Settings, clock: Clock, stack: AsyncExitStack) -> 
 
 
 def store_of(url: str, *, pool_size: int) -> Database:
-    """The store, whose every transaction asks the release policy before it lights a flag."""
+    """The store, whose every transaction asks others and the release policy before it lights a flag."""
     return _guarded(url, pool_size)[0]
 
 
