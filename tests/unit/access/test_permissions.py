@@ -50,6 +50,8 @@ def test_the_table() -> None:
         "exposures.erase",
         "webhooks.read",
         "webhooks.write",
+        "integrations.read",
+        "integrations.write",
         "people.write",
         "producers.write",
         "policies.settings",
