@@ -12,7 +12,9 @@ from greenroom_server.flags.service_configurations import replace_configuration,
 from greenroom_server.flags.service_place import get_place
 from greenroom_server.flags.wire import ConfigurationIn
 from greenroom_server.flags.work import Changes, Work, differences, under
+from greenroom_server.releases.service_links import links_of
 from greenroom_server.releases.service_people import read_settings
+from greenroom_server.releases.service_places import NO_SERVICE, lock_places
 from greenroom_server.rollouts.plan import Reach, Trouble
 from greenroom_server.rollouts.service_scope import Release
 from greenroom_server.rollouts.serving import Config, Owner, Part, lights_when_enabled, narrowed, wanted
@@ -153,6 +155,7 @@ async def _take_up(work: Work, release: Release) -> None:
 
 
 async def _write(work: Work, release: Release, made: Made, *, only_there: bool = False) -> Changes:
+    await _lock_places(work, release)
     segment = (await read_settings(work, release.row.project)).internal_segment
     owner, changes = Owner(release.row.key, segment), Changes()
     for part in release.parts:
@@ -166,6 +169,13 @@ async def _write(work: Work, release: Release, made: Made, *, only_there: bool =
         changes += under(f"/flags/{part.flag}", done.changes)
         await _remember(work, release, part.flag, target.model_dump(), done.result.version)
     return changes
+
+
+async def _lock_places(work: Work, release: Release) -> None:
+    """All that the release policy will lock for the flags one by one, at once and in the order of everybody."""
+    links = await links_of(work.session, release.row.project_id, release.row.flags)
+    services = {service for linked in links.values() for service in linked.services or (NO_SERVICE,)}
+    await lock_places(work, release.row.project_id, [(service, release.row.environment) for service in services])
 
 
 async def _remember(work: Work, release: Release, flag: str, written: Config, version: int) -> None:
