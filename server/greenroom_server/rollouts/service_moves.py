@@ -3,10 +3,12 @@
 from uuid import uuid4
 
 from greenroom_server.errors import Conflict, Forbidden
+from greenroom_server.flags.service_scope import get_environment, get_project
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
 from greenroom_server.releases.service_people import standing_of
 from greenroom_server.releases.service_scope import place_of
 from greenroom_server.rollouts import plan as planning
+from greenroom_server.rollouts.agreement import demand_in
 from greenroom_server.rollouts.listening import Listener
 from greenroom_server.rollouts.plan import Command, Trouble
 from greenroom_server.rollouts.schedule import due_of, instant_of
@@ -121,12 +123,7 @@ async def approve(work: Work, path: Path, wanted: ReleaseApproveIn) -> Outcome[R
         raise Conflict("the plan is not the one of this `digest` any more: read it again", code="plan_changed")
     if release.row.author in (who.person, work.principal.person):
         raise Forbidden("who wrote the plan does not approve it", code="self_approval")
-    need = release.plan.need_after(release.at.step)
-    if need is None:
-        raise Conflict("no approval is wanted before its next step", code="approval_not_wanted")
-    if need.role not in who.roles:
-        detail = f"this step wants the word of `{need.role}`"
-        raise Forbidden(detail, code="role_needed")
+    await _require_wanted(work, release, who.roles)
     key = (release.at.step, release.plan.digest, who.person)
     if any((one.step, one.digest, one.person) == key for one in release.approvals):
         return await _done(work, release, [])
@@ -142,10 +139,26 @@ async def approve(work: Work, path: Path, wanted: ReleaseApproveIn) -> Outcome[R
     )
     work.session.add(row)
     await write_standing(work, release, release.at)
-    told = {"step": row.step, "person": row.person, "role": need.role, "digest": row.digest, "reason": row.reason}
+    shown = ("step", "person", "roles", "digest", "reason")
+    told = {name: getattr(row, name) for name in shown}
     changes: Changes = [{"path": "/approvals/-", "op": "add", "to": told}]
     await note(work, release, "approve", changes)
     return await _done(work, await open_release(work, *path), changes)
+
+
+async def _require_wanted(work: Work, release: Release, roles: frozenset[str]) -> None:
+    """Raises unless the plan wants the word of one of these roles here, or the environment that of anybody."""
+    need = release.plan.need_after(release.at.step)
+    project = await get_project(work.session, release.row.project)
+    environment = await get_environment(work.session, project, release.row.environment)
+    demand = await demand_in(work, environment.id)
+    is_wanted_there = demand.required > 0 and (not demand.roles or not demand.roles.isdisjoint(roles))
+    if is_wanted_there or (need is not None and need.role in roles):
+        return
+    if need is None and demand.required == 0:
+        raise Conflict("no approval is wanted before its next step", code="approval_not_wanted")
+    wanted = sorted(demand.roles | ({need.role} if need is not None else set()))
+    raise Forbidden(f"this step wants the word of {' or '.join(f'`{role}`' for role in wanted)}", code="role_needed")
 
 
 async def _opened(work: Work, path: Path, command: Command, *, starts: bool = True) -> tuple[Work, Release]:

@@ -15,6 +15,7 @@ from greenroom_server.flags.work import Changes, Work, differences, under
 from greenroom_server.releases.service_links import links_of
 from greenroom_server.releases.service_people import read_settings
 from greenroom_server.releases.service_places import NO_SERVICE, lock_places
+from greenroom_server.rollouts.agreement import agreed_by_plan
 from greenroom_server.rollouts.plan import Reach, Trouble
 from greenroom_server.rollouts.service_scope import Release
 from greenroom_server.rollouts.serving import Config, Owner, Part, lights_when_enabled, narrowed, wanted
@@ -42,7 +43,8 @@ async def serve_step(work: Work, release: Release, step: int, *, force: bool) ->
     def forward(owner: Owner, part: Part, current: Config) -> Config:
         return wanted(owner, part, reaches[part.flag], release.written[part.flag].before, current)
 
-    return await _write(work, release, forward)
+    with agreed_by_plan(work, release, is_way_back=False):
+        return await _write(work, release, forward)
 
 
 async def serve_earlier(work: Work, release: Release, step: int, *, force: bool) -> Changes:
@@ -58,7 +60,8 @@ async def serve_earlier(work: Work, release: Release, step: int, *, force: bool)
         earlier = wanted(owner, part, reaches.get(part.flag, Reach()), row.before, current)
         return narrowed(earlier, row.written, current)
 
-    changes = await _write(work, release, back, only_there=force)
+    with agreed_by_plan(work, release, is_way_back=True):
+        changes = await _write(work, release, back, only_there=force)
     if step == 0:
         for row in release.written.values():
             await work.session.delete(row)
