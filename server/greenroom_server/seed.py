@@ -25,6 +25,8 @@ from greenroom_server.flags.service_scope import find_environment_id, get_projec
 from greenroom_server.flags.wire import ProjectDocument
 from greenroom_server.flags.work import Work
 from greenroom_server.releases.service_example import ExampleFacts, tell_example
+from greenroom_server.rollouts.service_releases import create_release
+from greenroom_server.rollouts.wire import ReleaseIn
 from greenroom_server.web.conditional import IfMatch
 from greenroom_server.web.validation import parse
 from greenroom_server.web.yaml_codec import read_yaml
@@ -78,6 +80,7 @@ async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> li
         holders = {name: Work(session, _holder(one.id, _TOKENS[name]), now) for name, one in made.items()}
         await tell_example(work, holders["PIPELINE_TOKEN"], PROJECT, example_facts())
         await _rule(holders["DEVELOPER_TOKEN"], holders["MANAGER_TOKEN"])
+        await create_release(holders["DEVELOPER_TOKEN"], PROJECT, parse(ReleaseIn, _read("release.yaml")))
     lines = [f"export {name}={text}" for name, text in texts.items()]
     if tokens_file is None:
         return [f"the project `{PROJECT}` is there; its tokens, shown once:", *lines]
