@@ -248,7 +248,12 @@ def decision_path(project_key: str, decision_id: UUID) -> str:
 
 
 def _inputs_of(row: DecisionRow) -> Any:
-    return orjson.loads(_UNPACK.decompress(row.inputs, max_output_size=MAX_INPUTS_BYTES))
+    return orjson.loads(unpacked(row.inputs))
+
+
+def unpacked(inputs: bytes) -> bytes:
+    """The canonical bytes of what a decision was made from, out of what is stored."""
+    return _UNPACK.decompress(inputs, max_output_size=MAX_INPUTS_BYTES)
 
 
 async def _request_of(work: Work, project_key: str, wanted: DecisionIn | SimulationIn) -> Request:

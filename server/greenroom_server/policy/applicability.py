@@ -11,13 +11,21 @@ def environments_of(rule: Rule, document: PolicyDocument) -> tuple[str, ...]:
     return tuple(sorted(key for key, spec in document.environments.items() if spec.tier == "production"))
 
 
+def is_about(rule: Rule, document: PolicyDocument, environment: str) -> bool:
+    """Whether the environment is among `environments_of`."""
+    if rule.environments is not None:
+        return environment in rule.environments
+    spec = document.environments.get(environment)
+    return spec is not None and spec.tier == "production"
+
+
 def applies(rule: Rule, document: PolicyDocument, action: Action, environment: str, mode: Mode) -> bool:
     """Whether a rule is asked at all. `darken` is always allowed, so no rule applies to it."""
     return (
         action != "darken"
         and action in rule.actions
         and (rule.modes is None or mode in rule.modes)
-        and environment in environments_of(rule, document)
+        and is_about(rule, document, environment)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _LAST_DAY: Final = date.max.toordinal() - 28
 # A hole between two windows may vanish in a jump of the clock, so that windows of some weeks become one.
 _WEEKS_BEFORE: Final = 3
+_WEEKS_NEAR: Final = 2
 _WEEKS_AHEAD: Final = 54
 
 
@@ -56,7 +58,8 @@ class Calendar:
 
     def next_window(self, at: Instant) -> Window | None:
         """The first window that ends after `at`, which may have started already; weekly ones up to 366 days ahead."""
-        return next((window for window in self.windows(at) if window.end > at), None)
+        near = _near(self.type, self.zone, self.weekly, _monday(at)) if self.weekly else ()
+        return next((window for window in chain(near, self.windows(at)) if window.end > at), None)
 
     def windows(self, at: Instant) -> Iterator[Window]:
         """The windows in order, from some time before `at` on; there is a hole after each of them."""
@@ -68,9 +71,8 @@ class Calendar:
             yield from _joined(self._recurring(at))
 
     def _recurring(self, at: Instant) -> Iterator[Window]:
-        day = _EPOCH_DAY + at // DAY_MS
-        monday = day - (day - 1) % 7 - 7 * _WEEKS_BEFORE
-        for start in range(monday, min(monday + 7 * (_WEEKS_BEFORE + _WEEKS_AHEAD), _LAST_DAY), 7):
+        first = _monday(at) - 7 * _WEEKS_BEFORE
+        for start in range(first, min(first + 7 * (_WEEKS_BEFORE + _WEEKS_AHEAD), _LAST_DAY), 7):
             yield from _in_week(self.type, self.zone, self.weekly, start)
 
 
@@ -95,6 +97,18 @@ def _window(kind: CalendarType, zone: ZoneInfo, start: datetime, end: datetime) 
     if kind == "freeze":
         return Window(first_instant(start, zone), last_instant(end, zone))
     return Window(last_instant(start, zone), first_instant(end, zone))
+
+
+def _monday(at: Instant) -> int:
+    day = _EPOCH_DAY + at // DAY_MS
+    return day - (day - 1) % 7
+
+
+@lru_cache(maxsize=256)
+def _near(kind: CalendarType, zone: ZoneInfo, weekly: tuple[Stretch, ...], monday: int) -> tuple[Window, ...]:
+    """The windows that a walk from a moment of this week meets first, as it would: most answers are among them."""
+    walk = Calendar(kind, zone, weekly).windows((monday - _EPOCH_DAY) * DAY_MS)
+    return tuple(islice(walk, len(weekly) * (_WEEKS_BEFORE + _WEEKS_NEAR)))
 
 
 @lru_cache(maxsize=512)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from greenroom_server.policy.applicability import environments_of
+from greenroom_server.policy.applicability import is_about
 from greenroom_server.policy.canonical import canonical_bytes
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.current import Current, builds_by_digest, current_evidence, linked_commit
@@ -162,7 +162,7 @@ class Question:
     def is_ruled_by(self, rule: Rule) -> bool:
         """Whether the rule is about this action in this environment, in whatever mode."""
         request, document = self.request, self.policy.document
-        return request.action in rule.actions and request.environment in environments_of(rule, document)
+        return request.action in rule.actions and is_about(rule, document, request.environment)
 
     def is_subject(self, digest: str) -> bool:
         return any(digest in build.digests for build in self.builds)
