@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -72,7 +72,7 @@ def _parts(inputs: bytes) -> tuple[Any, bytes]:
 
 
 async def _decisions(session: AsyncSession) -> AsyncIterator[Record]:
-    project_id, decided_at, id_ = UUID(int=0), datetime.min, UUID(int=0)
+    project_id, decided_at, id_ = UUID(int=0), datetime.fromtimestamp(0, UTC), UUID(int=0)
     while page := await fetch_all(session, _PAGE, project_id, decided_at, id_, _FETCHED):
         for row in page:
             yield row
