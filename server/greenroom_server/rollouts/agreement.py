@@ -1,58 +1,45 @@
 """Four eyes on releases: where an environment wants others to agree, the approvals of the plan are their word.
 
-A plan that enough people approved, whichever of its steps they approved, may serve all that it says. Ways back need
-nobody: they take from people only what the release gave them.
+A plan that enough people approved, whichever of its steps they approved, may serve all that it says.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from uuid import UUID
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from greenroom_server.change_requests.gate import FourEyes, policy_gate_of, standing_before
 from greenroom_server.change_requests.judging import Demand
-from greenroom_server.change_requests.service_settings import demands_of
-from greenroom_server.errors import Conflict
-from greenroom_server.flags.approvals import ApprovalGate, approved_by
-from greenroom_server.flags.place import Environment, Project
+from greenroom_server.change_requests.service_settings import demand_of, setting_of
+from greenroom_server.errors import ApprovalRequired, Conflict
+from greenroom_server.flags.service_scope import get_environment, get_project
 from greenroom_server.flags.work import Work
 from greenroom_server.rollouts.service_scope import Release
 
 
-class _PlanAgreed:
-    """An `ApprovalGate` for the steps of a plan."""
+@asynccontextmanager
+async def agreed_by_plan(work: Work, release: Release) -> AsyncIterator[None]:
+    """What the flags serve in this block is agreed to if enough other people approved the plan as it is.
 
-    def __init__(self, release: Release) -> None:
-        self._release = release
-
-    async def require(self, work: Work, project: Project, environments: list[Environment]) -> None:
-        """Raises `Conflict` unless enough other people approved the plan as it is."""
-        demands = await demands_of(work.session, [one.id for one in environments])
-        for one in environments:
-            demand = demands.get(one.id, Demand())
-            have = len(approvers_of(work, self._release, demand))
-            if have < demand.required:
-                raise Conflict(
-                    f"`{one.key}` wants {demand.required} others to agree, and {have} approved this plan: have it"
-                    " approved (`POST …/approve`)",
-                    code="approval_missing",
-                )
+    Raises `Conflict` with `approval_missing` where somebody has to agree, and too few have.
+    """
+    demand, key = await demand_there(work, release), release.row.environment
+    have = len(_approvers(work, release, demand))
+    agreed = [key] if have >= demand.required else []
+    try:
+        with standing_before(work.session, FourEyes(policy_gate_of(work.session), agreed)):
+            yield
+    except ApprovalRequired:
+        wanted = f"`{key}` wants {demand.required} others to agree, and {have} approved this plan"
+        raise Conflict(f"{wanted}: have it approved (`POST …/approve`)", code="approval_missing") from None
 
 
-class _NobodyNeeded:
-    """An `ApprovalGate` for ways back."""
-
-    async def require(self, work: Work, project: Project, environments: list[Environment]) -> None:
-        return
-
-
-@contextmanager
-def agreed_by_plan(work: Work, release: Release, *, is_way_back: bool) -> Iterator[None]:
-    """What flags are changed in this block is agreed to by the approvals of the plan, or needs no agreement."""
-    gate: ApprovalGate = _NobodyNeeded() if is_way_back else _PlanAgreed(release)
-    with approved_by(work.session, gate):
-        yield
+async def demand_there(work: Work, release: Release) -> Demand:
+    """What the release's environment wants before it serves something else."""
+    project = await get_project(work.session, release.row.project)
+    environment = await get_environment(work.session, project, release.row.environment)
+    return demand_of(await setting_of(work.session, environment.id))
 
 
-def approvers_of(work: Work, release: Release, demand: Demand) -> set[str]:
+def _approvers(work: Work, release: Release, demand: Demand) -> set[str]:
     """Who approved the plan as it is, in a role that counts, and not too long ago."""
     return {
         one.person
@@ -61,8 +48,3 @@ def approvers_of(work: Work, release: Release, demand: Demand) -> set[str]:
         and work.now < one.at + demand.expires_after
         and (not demand.roles or not demand.roles.isdisjoint(one.roles))
     }
-
-
-async def demand_in(work: Work, environment_id: UUID) -> Demand:
-    """What the environment wants before it serves something else."""
-    return (await demands_of(work.session, [environment_id])).get(environment_id, Demand())

@@ -3,12 +3,11 @@
 from uuid import uuid4
 
 from greenroom_server.errors import Conflict, Forbidden
-from greenroom_server.flags.service_scope import get_environment, get_project
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
 from greenroom_server.releases.service_people import standing_of
 from greenroom_server.releases.service_scope import place_of
 from greenroom_server.rollouts import plan as planning
-from greenroom_server.rollouts.agreement import demand_in
+from greenroom_server.rollouts.agreement import demand_there
 from greenroom_server.rollouts.listening import Listener
 from greenroom_server.rollouts.plan import Command, Trouble
 from greenroom_server.rollouts.schedule import due_of, instant_of
@@ -149,9 +148,7 @@ async def approve(work: Work, path: Path, wanted: ReleaseApproveIn) -> Outcome[R
 async def _require_wanted(work: Work, release: Release, roles: frozenset[str]) -> None:
     """Raises unless the plan wants the word of one of these roles here, or the environment that of anybody."""
     need = release.plan.need_after(release.at.step)
-    project = await get_project(work.session, release.row.project)
-    environment = await get_environment(work.session, project, release.row.environment)
-    demand = await demand_in(work, environment.id)
+    demand = await demand_there(work, release)
     is_wanted_there = demand.required > 0 and (not demand.roles or not demand.roles.isdisjoint(roles))
     if is_wanted_there or (need is not None and need.role in roles):
         return

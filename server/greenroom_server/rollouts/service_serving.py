@@ -43,7 +43,7 @@ async def serve_step(work: Work, release: Release, step: int, *, force: bool) ->
     def forward(owner: Owner, part: Part, current: Config) -> Config:
         return wanted(owner, part, reaches[part.flag], release.written[part.flag].before, current)
 
-    with agreed_by_plan(work, release, is_way_back=False):
+    async with agreed_by_plan(work, release):
         return await _write(work, release, forward)
 
 
@@ -60,8 +60,7 @@ async def serve_earlier(work: Work, release: Release, step: int, *, force: bool)
         earlier = wanted(owner, part, reaches.get(part.flag, Reach()), row.before, current)
         return narrowed(earlier, row.written, current)
 
-    with agreed_by_plan(work, release, is_way_back=True):
-        changes = await _write(work, release, back, only_there=force)
+    changes = await _write(work, release, back, only_there=force)
     if step == 0:
         for row in release.written.values():
             await work.session.delete(row)

@@ -134,3 +134,26 @@ async def test_a_start_in_a_freeze_is_not_overdue_when_the_freeze_ends(scene: Sc
     await scene.ticks()
 
     assert (await scene.read())["step"] == 1
+
+
+async def test_four_eyes_are_the_approvals_of_the_plan(scene: Scene) -> None:
+    """Where production wants another one to agree, a step waits for it; ways back need nobody."""
+    settings = {"required": 1, "roles": ["product"], "reason": "for a test"}
+    await scene.stage.patched(f"{scene.stage.environments}/production/approval-settings", settings)
+    plan = await scene.made(steps=OUTSIDE)
+    assert await scene.refused("go") == (409, "approval_missing")
+    cleo, ada = await scene.person("cleo", "ops"), await scene.person("ada", "product")
+    word = {"digest": plan["digest"]}
+    assert await scene.refused("approve", word, by=cleo) == (403, "role_needed")
+
+    await scene.told("approve", word, by=ada)
+    await scene.told("go")
+    assert (await scene.goes_on())["state"] == "finished"
+    assert (await scene.told("undo"))["state"] == "undone"
+    again = await scene.made(key="again", steps=OUTSIDE)
+    await scene.told("schedule", {"at": "2027-01-04T08:00:00Z"}, key="again")
+    await scene.comes_due()
+    await scene.ticks()
+    assert (await scene.read("again"))["hold"]["code"] == "approval_missing"
+    await scene.told("approve", {"digest": again["digest"]}, key="again", by=ada)
+    assert (await scene.told("go", key="again"))["step"] == 1
