@@ -144,8 +144,10 @@ async def keep_decision(
 
 
 def uses_break_glass(made: Made) -> bool:
-    """Whether keeping the decision uses a break-glass up."""
-    return made.decision.break_glass is not None and not asks_for_permit(made.policy, made.request.environment)
+    """Whether keeping the decision uses a break-glass up; there is no permit for the release of a flag."""
+    if made.decision.break_glass is None:
+        return False
+    return made.request.action == "release" or not asks_for_permit(made.policy, made.request.environment)
 
 
 def asks_for_permit(policy: Policy | None, environment: str) -> bool:

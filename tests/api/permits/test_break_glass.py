@@ -105,6 +105,21 @@ async def test_where_permits_are_asked_for_a_decision_does_not_use_it(permitting
     assert (await permitting.ask(1)).status_code == 201
 
 
+async def test_for_a_release_the_decision_uses_it(permitting: Permitting) -> None:
+    """There are no permits for flags, so the first allow is the one, whatever the policy asks of deployments."""
+    them = await people(permitting)
+    await permitting.releases.deployed(1, live=True)
+    await them.ready(action="release")
+    asked = {"action": "release", "service": "web", "environment": "production", "flag": "gift-cards"}
+
+    decided = [
+        done(await permitting.pipeline.post(permitting.deciding.decisions, json={**asked, "audience": "all"}))
+        for _ in range(2)
+    ]
+
+    assert [one["decision"] for one in decided] == ["allow", "deny"]
+
+
 @pytest.mark.parametrize(
     "other", [{"digest": digest_of(2)}, {"environment": "staging"}, {"action": "rollback"}], ids=str
 )

@@ -8,7 +8,7 @@ import pytest
 from tests.blackbox.authoring import Author
 from tests.blackbox.cli.conftest import Shop
 from tests.blackbox.cli.terminal import Inside
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import POLICY, put_in_force
 
 DIGEST = "sha256:" + "d" * 64
 WEB = ("--service", "web", "-e", "production", "--digest", DIGEST)
@@ -26,9 +26,7 @@ def people(shop: Shop, copy: str) -> People:
         "break_glass": {"roles": ["incident-commander"]},
     }
     with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
-        author.send("PATCH", f"{project}/policy-settings", {"four_eyes": False}, If_Match="*")
-        author.send("POST", f"{project}/policies", document)
-        author.send("POST", f"{project}/policies/web/versions/1/activate", {})
+        put_in_force(author, project, document)
         author.send("POST", f"{project}/services", {"key": "web", "name": "Web"})
         author.send("POST", f"{project}/services/web/builds", {"digests": [DIGEST], "commit": "d" * 40})
 
@@ -62,6 +60,11 @@ def test_a_permit_is_taken_used_and_verified(people: People, tmp_path: Path) -> 
     assert "busy" in busy.out
     assert (ran.body["sanction"], ran.body["permit"]) == ("permit", permit)
     assert again not in ("", permit)
+    pipeline.run("gate", "use", again).expect(0)
+    pipeline.run("gate", "use", again).expect(1)
+    pipeline.run("gate", "give-back", again, "--reason", "not now").expect(0)
+    listed = pipeline.run("gate", "permits", "-s", "web").expect(0)
+    assert [line.split()[1] for line in listed.out.splitlines()] == ["state", "released", "closed"]
     pipeline.run(*verify).expect(0)
     pipeline.run(*verify, "--slot", "green").expect(20)
 

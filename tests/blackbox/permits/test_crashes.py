@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from tests.blackbox.authoring import Author, Json
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.own_postgres import fetch
 from tests.blackbox.server_process import ServerProcess
 from tests.blackbox.venue import PROJECT, Venue, open_venue
@@ -47,10 +47,8 @@ def venue(database_url: str, data_dir_factory: Callable[[], Path]) -> Iterator[V
     with ServerProcess(data_dir_factory(), database_url=database_url) as server:
         made = open_venue(server)
         with made.author() as author:
-            author.send("PATCH", f"{PROJECT_PATH}/policy-settings", {"four_eyes": False}, If_Match="*")
             author.send("POST", f"{PROJECT_PATH}/services", {"key": "web", "name": "Web"})
-            author.send("POST", f"{PROJECT_PATH}/policies", POLICY)
-            author.send("POST", f"{PROJECT_PATH}/policies/web/versions/1/activate", {})
+            put_in_force(author, PROJECT_PATH)
             author.send("POST", f"{PROJECT_PATH}/services/web/builds", {"digests": [DIGEST], "commit": "c" * 40})
             author.send("POST", f"{PROJECT_PATH}/evidence", _evidence())
         yield made

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from greenroom.cli.arguments import Slot
+from greenroom.cli.arguments import Limit, Slot
 from greenroom.cli.command import Needs, command
 from greenroom.cli.decision import ALLOW, DENY, EXIT_CODES, Decision, NoDecision, read_decision
 from greenroom.cli.decision_words import terminal
@@ -34,10 +34,16 @@ Output = Annotated[
 ]
 
 
+PermitId = Annotated[str, typer.Argument(metavar="ID", help="The permit's id, which `permit --quiet` prints.")]
+
+
 def add_to(group: typer.Typer) -> None:
     """Add the commands to those of `gate.py`."""
     command(group, "permit", needs=Needs.ENVIRONMENT)(take_permit)
     command(group, "verify", needs=Needs.ENVIRONMENT)(verify_permit)
+    command(group, "permits")(list_permits)
+    command(group, "use")(use_permit)
+    command(group, "give-back")(give_back_permit)
     command(group, "keys")(list_keys)
 
 
@@ -128,6 +134,50 @@ def verify_permit(
     session.screen.result(
         {"verified": True, "by": by, "predicate": dict(found.predicate)}, f"verified: {resource}{by}", keys=["verified"]
     )
+
+
+def list_permits(
+    session: Session,
+    service: Annotated[str | None, typer.Option("--service", "-s", help="Only of this service.")] = None,
+    environment: Annotated[str | None, typer.Option("--environment", "-e", help="Only there.")] = None,
+    is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
+    limit: Limit = 20,
+) -> None:
+    """List permits, newest first, and what became of them."""
+    query = {"service": service, "environment": environment, "open": "true" if is_open else None}
+    page = session.api.pages(session.project_path("permits"), limit=limit, **query)
+    rows = [
+        [
+            one["id"],
+            one["state"],
+            one["action"],
+            one["service"],
+            f"{one['environment']}/{one['slot']}" if one["slot"] else one["environment"],
+            one["digest"][:19],
+            shown(one["issued_at"]),
+            one["ended_because"],
+        ]
+        for one in page["items"]
+    ]
+    columns = ("id", "state", "action", "service", "environment", "digest", "issued", "because")
+    session.screen.result(page, table(columns, rows), keys=[one["id"] for one in page["items"]])
+
+
+def use_permit(session: Session, permit: PermitId) -> None:
+    """Use a permit, right before it is done: for who tells of the deployment only afterwards. Decided on anew.
+
+    Whatever does not end with 0 is no permission.
+    """
+    made = session.api.create(session.project_path("permits", permit, "use"), {}).body
+    session.screen.result(made, f"permit {made['id']} is {made['state']}", keys=[made["id"]])
+
+
+def give_back_permit(
+    session: Session, permit: PermitId, reason: Annotated[str, typer.Option(help="Why.")] = ""
+) -> None:
+    """Give a permit back that is not needed: the next one may go."""
+    made = session.api.change("POST", session.project_path("permits", permit, "release"), {"reason": reason}).body
+    session.screen.result(made, f"permit {made['id']} is {made['state']}", keys=[made["id"]])
 
 
 def list_keys(
