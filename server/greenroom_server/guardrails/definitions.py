@@ -55,6 +55,8 @@ def check(wanted: GuardrailIn) -> None:
     source, condition = wanted.source, wanted.condition
     if isinstance(source, OutcomesSource):
         _check_outcomes(source, condition)
+        if wanted.always_on:
+            raise _wrong("/always_on", "`always_on`: outcomes are counted from the beginning of a step")
     elif source.kind in ("alert", "darkness"):
         if condition is not None:
             raise _wrong("/condition", f"`condition`: a source of the kind `{source.kind}` has none")

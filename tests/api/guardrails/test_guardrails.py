@@ -144,6 +144,7 @@ async def test_a_secret_goes_only_to_where_it_was_given_for(stage: Stage) -> Non
         ({"source": {**OUTCOMES, "against": "off"}}, "/source/against"),
         ({"source": {**OUTCOMES, "against": "on"}, "condition": WORSE}, "/source/against"),
         ({"source": OUTCOMES, "condition": None}, "/condition"),
+        ({"source": OUTCOMES, "always_on": True}, "/always_on"),
         ({"source": {"kind": "alert"}}, "/condition"),
         ({"condition": None}, "/condition"),
         ({"condition": WORSE}, "/condition"),
