@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from greenroom_server.access.service import add_admin, ensure_installation, new_setup_token
 from greenroom_server.clock import SystemClock
-from greenroom_server.core import desk_of, store_of
+from greenroom_server.core import desk_of, guardrail_desk_of, store_of
 from greenroom_server.database.embedded import EmbeddedPostgres
 from greenroom_server.database.engine import Database
 from greenroom_server.database.schema import is_current
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = _settings(parsed)
         desk_of(settings)
+        guardrail_desk_of(settings)
     except ValidationError as error:
         for wrong in error.errors(include_url=False, include_input=False):
             print(f"GREENROOM_{'_'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}", file=sys.stderr)

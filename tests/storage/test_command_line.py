@@ -70,6 +70,7 @@ def test_a_wrong_setting_is_named() -> None:
         ("GREENROOM_WEBHOOK_EGRESS", "10.0.0.0/33"),
         ("GREENROOM_WEBHOOK_SECRET_KEYS", "not-a-key"),
         ("GREENROOM_WEBHOOK_PORTS", "https"),
+        ("GREENROOM_GUARDRAIL_EGRESS", "10.0.0.0/33"),
     ],
 )
 def test_wrong_settings_of_webhooks_are_named(variable: str, value: str) -> None:

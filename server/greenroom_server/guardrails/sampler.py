@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -18,11 +18,11 @@ from greenroom_server.errors import GreenroomError, TooManyRequests
 from greenroom_server.flags.service_scope import get_project
 from greenroom_server.guardrails.asking import Asker
 from greenroom_server.guardrails.judging import Reading
-from greenroom_server.guardrails.service import get_guardrail
 from greenroom_server.guardrails.service_reader import Reader
 from greenroom_server.guardrails.service_readings import Answered, Claim, claim, note_uses, prune, settle, store_time
-from greenroom_server.guardrails.service_views import live_uses
+from greenroom_server.guardrails.service_views import get_guardrail, live_uses
 from greenroom_server.guardrails.tables import GuardrailRow
+from greenroom_server.webhooks.sender import Count, Registry
 
 log = structlog.get_logger(__name__)
 
@@ -36,22 +36,6 @@ _COUNTED: Final = {
     "tripped": ("readings_tripped_total", "Readings of guardrails' sources that tripped."),
     "no_data": ("readings_without_data_total", "Guardrails' sources that gave no data."),
 }
-
-
-class Count(Protocol):
-    """A counter of a metrics registry."""
-
-    def inc(self) -> None: ...
-
-
-class Registry(Protocol):
-    """Where metrics are made; `observability.metrics.Metrics` is one."""
-
-    def counter(self, name: str, text: str) -> Count: ...
-
-    def watch(
-        self, name: str, text: str, read: Callable[[], float], *, across: Literal["sum", "max", "min"] = ...
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from greenroom_server.errors import Conflict, FieldError, Forbidden, Invalid, LimitExceeded, NotFound
@@ -18,7 +17,7 @@ from greenroom_server.guardrails.definitions import (
     check_secret,
     is_another_measure,
 )
-from greenroom_server.guardrails.service_views import guardrail_out, newest_readings
+from greenroom_server.guardrails.service_views import get_guardrail, guardrail_out, newest_readings
 from greenroom_server.guardrails.tables import GuardrailAlertRow, GuardrailReadingRow, GuardrailRow
 from greenroom_server.guardrails.wire import AlertSource, GuardrailCreated, GuardrailIn, GuardrailOut, PrometheusSource
 from greenroom_server.webhooks import signing
@@ -44,7 +43,8 @@ async def create_guardrail(work: Work, desk: Desk, project_key: str, wanted: Gua
     if isinstance(wanted.source, PrometheusSource):
         work.principal.require("webhooks.write")
     await _check(work, desk, project, wanted)
-    keys = set(await work.session.scalars(select(col(GuardrailRow.key)).where(_of(project))))
+    query = select(col(GuardrailRow.key)).where(col(GuardrailRow.project_id) == project.id)
+    keys = set(await work.session.scalars(query))
     if wanted.key in keys:
         raise Conflict(f"there is a guardrail `{wanted.key}` already", code="key_taken")
     if len(keys) >= MAX_GUARDRAILS:
@@ -118,17 +118,6 @@ async def delete_guardrail(work: Work, project_key: str, key: str) -> Outcome[No
     return Outcome(None, changes)
 
 
-async def get_guardrail(session: AsyncSession, project: Any, key: str, *, lock: bool = False) -> GuardrailRow:
-    """The guardrail of this key; raises `NotFound`."""
-    query = select(GuardrailRow).where(_of(project), col(GuardrailRow.key) == key)
-    if lock:
-        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-    row: GuardrailRow | None = (await session.scalars(query)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no guardrail `{key}` in project `{project.key}`")
-    return row
-
-
 def guardrail_path(project_key: str, key: str) -> str:
     return f"{project_path(project_key)}/guardrails/{key}"
 
@@ -181,7 +170,3 @@ def _require_reach(work: Work, wanted: GuardrailIn) -> None:
     reached = [*(wanted.environments or ()), *filter(None, [getattr(wanted.source, "environment", None)])]
     if wanted.environments is None or not all(map(work.principal.sees_environment, reached)):
         raise Forbidden("it watches environments that lie outside this token's limits")
-
-
-def _of(project: Any) -> Any:
-    return col(GuardrailRow.project_id) == project.id

@@ -25,15 +25,22 @@ _SHOWN: Final = 50
 
 async def read_guardrail(work: Work, project_key: str, key: str) -> GuardrailDetailOut:
     """The guardrail, the steps that it watches and what they are told now, and its newest readings."""
-    project = await get_project(work.session, project_key)
-    query = select(GuardrailRow).where(col(GuardrailRow.project_id) == project.id, col(GuardrailRow.key) == key)
-    row: GuardrailRow | None = (await work.session.scalars(query)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no guardrail `{key}` in project `{project_key}`")
+    row = await get_guardrail(work.session, await get_project(work.session, project_key), key)
     readings = await _readings(work.session, row.id)
     out = await guardrail_out(work, row, readings[0] if readings else None)
     steps = [await _step_out(work, row, use) for use in await live_uses(work.session, row.id, work.now)]
     return GuardrailDetailOut(**out.model_dump(), steps=steps, readings=[reading_out(one) for one in readings])
+
+
+async def get_guardrail(session: AsyncSession, project: Any, key: str, *, lock: bool = False) -> GuardrailRow:
+    """The guardrail of this key; raises `NotFound`."""
+    query = select(GuardrailRow).where(col(GuardrailRow.project_id) == project.id, col(GuardrailRow.key) == key)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    row: GuardrailRow | None = (await session.scalars(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no guardrail `{key}` in project `{project.key}`")
+    return row
 
 
 async def guardrail_out(work: Work, row: GuardrailRow, last: GuardrailReadingRow | None) -> GuardrailOut:
