@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +32,7 @@ from greenroom_server.web.validation import parse
 from greenroom_server.web.yaml_codec import read_yaml
 
 PROJECT = "shop"
+_BEGAN = timedelta(hours=80)  # before the first thing that the example tells of
 _MAX_NODES = 100_000
 _TOKENS = {
     "MANAGER_TOKEN": TokenIn(
@@ -69,7 +70,7 @@ async def seed(database: Database, clock: Clock, tokens_file: Path | None) -> li
             return [f"the project `{PROJECT}` is there already"]
         admin = await _first_admin(session, now)
         seeder = Principal(uuid4() if admin is None else admin[0], "seed", "admin", PERMISSIONS["admin"])
-        work = Work(session, seeder, now)
+        work = Work(session, seeder, now - _BEGAN)
         await import_project(work, example_document())
         texts = {} if admin is None else {"ADMIN_TOKEN": admin[1]}
         made = {

@@ -118,10 +118,6 @@ class Known:
             found = self._frozen[member] = tuple(self._held.get(member, {}).values())
         return found
 
-    def build(self, build_id: str) -> Build | None:
-        found: Build | None = self._held.get("builds", {}).get(build_id)
-        return found
-
     def unknown_flags(self) -> frozenset[str]:
         return frozenset(flag.key for flag in self.all("flags") if flag.is_dark is None)
 

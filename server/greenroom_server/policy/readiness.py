@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from greenroom_server.policy.chronicle import Chronicle
+from greenroom_server.policy.chronicle import Chronicle, Known, Member
 from greenroom_server.policy.facts import Build, Deployment, Instant, Scope
 from greenroom_server.policy.instants import DAY_MS
 from greenroom_server.policy.replaying import EVIDENCE_KINDS, Replayed
@@ -152,13 +152,8 @@ class Last:
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
-        self._held: dict[str, dict[str, Any]] = {}
-        for version in chronicle.versions:
-            held = self._held.setdefault(version.member, {})
-            if version.fact is None:
-                held.pop(version.id, None)
-            else:
-                held[version.id] = version.fact
+        self._known = Known(chronicle)
+        self._known.learn(chronicle.versions)
         self._by_digest = {digest: build for build in self.of("builds") for digest in build.digests}
         here = (one for one in self.of("deployments") if self.is_here(one.environment) and one.live_from is not None)
         self.live: list[Deployment] = sorted(here, key=lambda one: (one.live_from, one.seq))
@@ -168,8 +163,8 @@ class Last:
             if one.verdict == "reject" and one.action == "deploy" and self.is_here(one.environment)
         ]
 
-    def of(self, member: str) -> Iterable[Any]:
-        return self._held.get(member, {}).values()
+    def of(self, member: Member) -> tuple[Any, ...]:
+        return self._known.all(member)
 
     def covers(self, scope: Scope, build: Build | None) -> bool:
         """Whether it concerns the service and environment; with a build, only if it names that one."""

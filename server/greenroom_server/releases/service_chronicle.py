@@ -113,7 +113,9 @@ async def load_history(work: Work, whose: Whose, *, builds: int, since: datetime
     newest = [row["id"] for row in await ask(queries.NEWEST_BUILDS, service.id, builds)]
     begins = await _beginning(ask, newest, work.now if since is None else since)
     deployments = await ask(queries.DEPLOYMENTS, service.id, begins, MAX_DEPLOYMENTS)
-    rows, commits = await _builds(ask, service.id, newest, sorted({row["digest"] for row in deployments}))
+    digests = sorted({row["digest"] for row in deployments})
+    was_live = any(_was_live(row, whose.environment, begins) for row in deployments)
+    rows, commits = await _builds(ask, service.id, (newest, digests), all_are_new=not was_live)
     wanted = [row for row in rows if row["id"] in set(newest)]
     stories = sorted({story for held in commits.values() for one in held for story in one.stories})
     told = await ask(queries.STORIES, place.project_id, stories)
@@ -145,18 +147,30 @@ async def _beginning(ask: "_Asking", newest: Sequence[UUID], since: datetime) ->
     return min([since, *oldest]) - BEFORE
 
 
+def _was_live(row: Record, environment: str, at: datetime) -> bool:
+    return row["environment"] == environment and any(
+        datetime.fromisoformat(live_from) <= at for live_from, *_ in row["live"] or ()
+    )
+
+
 async def _builds(
-    ask: _Asking, service_id: UUID, newest: Sequence[UUID], digests: Sequence[str]
+    ask: _Asking, service_id: UUID, named: tuple[Sequence[UUID], Sequence[str]], *, all_are_new: bool
 ) -> tuple[list[Record], dict[UUID, list[facts.Commit]]]:
-    """The builds asked about, those that ran, and all that they grew from; and the commits by which they differ."""
+    """The builds asked about, those that ran, and all that they grew from; and the commits that make a difference.
+
+    These are what some of the builds have and some lack, and what each brought; all where nothing was live at first.
+    """
+    newest, digests = named
     ran = [row["id"] for row in await ask(queries.BUILDS_OF_DIGESTS, service_id, digests)]
     considered = sorted({*newest, *ran})
     walked = await ANCESTORS.of(ask.session, builds=considered, most=MAX_ANCESTORS + len(considered))
     lineage = Lineage({row["id"]: row["parent_id"] for row in walked})
-    rows = await ask(queries.BUILDS, sorted({row["id"] for row in walked}))
+    every = {row["id"] for row in walked}
+    rows = await ask(queries.BUILDS, sorted(every))
     known = set(considered)
-    named = [row["commit"] for row in rows if row["id"] in known]
-    found = await COMMITS.of(ask.session, service_id=service_id, differing=lineage.differing(considered), commits=named)
+    differing = every if all_are_new else known.union(lineage.differing(considered))
+    own = [row["commit"] for row in rows if row["id"] in known]
+    found = await COMMITS.of(ask.session, service_id=service_id, differing=sorted(differing), commits=own)
     commits: dict[UUID, list[facts.Commit]] = {}
     for row in found:
         commit = facts.Commit(row["commit"], tuple(row["authors"]), tuple(row["stories"]))

@@ -1,7 +1,9 @@
 """The facts of the example project, told as its pipeline would: hours ago, counted from when it is seeded."""
 
-from datetime import datetime, timedelta
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field
 
@@ -28,6 +30,7 @@ from greenroom_server.releases.wire import (
 from greenroom_server.releases.wire_builds import BuildIn, DeploymentIn, FinishIn
 from greenroom_server.releases.wire_evidence import CheckedIn, CountsIn, EvidenceIn, RunIn
 
+_Telling: TypeAlias = Callable[[Work], Awaitable[None]]
 _TAKES: Final = timedelta(seconds=48)
 Hours = Annotated[int, Field(ge=0, le=1000)]
 
@@ -54,49 +57,76 @@ class ExampleEvidence(Closed):
     passed: Annotated[int, Field(ge=1)]
 
 
+class ExampleBuild(BuildIn):
+    """A build that was registered some hours ago."""
+
+    hours_ago: Hours
+
+
 class ExampleFacts(Closed):
     """All that is told of the example."""
 
     services: list[ServiceIn]
     stories: dict[StoryKey, StoryIn]
     people: dict[PersonKey, PersonIn]
-    builds: dict[Key, list[BuildIn]]
+    builds: dict[Key, list[ExampleBuild]]
     deployments: list[ExampleDeployment]
     evidence: list[ExampleEvidence]
 
 
 async def tell_example(author: Work, pipeline: Work, project_key: str, facts: ExampleFacts) -> None:
-    """Services, stories and people by their author; builds, deployments and evidence by the pipeline."""
+    """Services, stories and people by their author; builds, evidence and deployments by the pipeline, as they happened.
+
+    Each is told at its own hour, so that there is a history to look back on.
+    """
     for service in facts.services:
         await create_service(author, project_key, service)
     for story, wanted in facts.stories.items():
         await put_story(author, project_key, story, wanted)
     for person, known in facts.people.items():
         await put_person(author, project_key, person, known)
-    for key, builds in facts.builds.items():
-        for build in builds:
-            await register_build(pipeline, project_key, key, build)
-    for deployment in facts.deployments:
-        await _deploy(pipeline, project_key, deployment)
-    offered = [Offered(_evidence(one, pipeline.now)) for one in facts.evidence]
-    await take_evidence(pipeline, project_key, Told(offered))
+    happened: list[tuple[int, _Telling]] = [
+        *(
+            (build.hours_ago, _build(project_key, key, build))
+            for key, builds in facts.builds.items()
+            for build in builds
+        ),
+        *((one.hours_ago, _evidence(project_key, one)) for one in facts.evidence),
+        *((one.hours_ago, _deployment(project_key, one)) for one in facts.deployments),
+    ]
+    for hours_ago, tell in sorted(happened, key=lambda one: -one[0]):
+        await tell(replace(pipeline, now=pipeline.now - timedelta(hours=hours_ago)))
 
 
-async def _deploy(pipeline: Work, project_key: str, one: ExampleDeployment) -> None:
-    ended = pipeline.now - timedelta(hours=one.hours_ago)
-    wanted = DeploymentIn(digest=one.digest, environment=one.environment, started_at=ended - _TAKES)
-    started = await start_deployment(pipeline, project_key, one.service, wanted)
-    await finish_deployment(pipeline, project_key, started.result.id, FinishIn(finished_at=ended))
+def _build(project_key: str, service: str, one: ExampleBuild) -> _Telling:
+    async def tell(work: Work) -> None:
+        await register_build(work, project_key, service, BuildIn(**one.model_dump(exclude={"hours_ago"})))
+
+    return tell
 
 
-def _evidence(one: ExampleEvidence, now: datetime) -> EvidenceIn:
-    return EvidenceIn(
-        kind=one.kind,
-        suite=one.suite,
-        subject=CheckedIn(digest=one.digest, commit=one.commit),
-        environment=one.environment,
-        outcome="pass",
-        counts=CountsIn(total=one.passed, passed=one.passed),
-        run=RunIn(id=one.run),
-        finished_at=now - timedelta(hours=one.hours_ago),
-    )
+def _deployment(project_key: str, one: ExampleDeployment) -> _Telling:
+    async def tell(work: Work) -> None:
+        wanted = DeploymentIn(digest=one.digest, environment=one.environment, started_at=work.now - _TAKES)
+        begun = replace(work, now=work.now - _TAKES)
+        started = await start_deployment(begun, project_key, one.service, wanted)
+        await finish_deployment(work, project_key, started.result.id, FinishIn(finished_at=work.now))
+
+    return tell
+
+
+def _evidence(project_key: str, one: ExampleEvidence) -> _Telling:
+    async def tell(work: Work) -> None:
+        piece = EvidenceIn(
+            kind=one.kind,
+            suite=one.suite,
+            subject=CheckedIn(digest=one.digest, commit=one.commit),
+            environment=one.environment,
+            outcome="pass",
+            counts=CountsIn(total=one.passed, passed=one.passed),
+            run=RunIn(id=one.run),
+            finished_at=work.now,
+        )
+        await take_evidence(work, project_key, Told([Offered(piece)]))
+
+    return tell

@@ -149,6 +149,21 @@ async def test_flags_are_looked_at_as_they_were_then(deciding: Deciding) -> None
     assert (newer["outcome"], newer["held"]) == ("auto_ready", [])
 
 
+async def test_the_first_build_of_all_brings_everything_in_it(deciding: Deciding) -> None:
+    """Nothing was live before it, so its stories are new, also where every other build has grown from it."""
+    dark = {"id": "dark", "kind": "flags_dark", "actions": ["deploy"], "missing_flag": "deny"}
+    await deciding.ruled_by({**dark, "unfinished_stories": "must_be_dark"})
+    stage = deciding.releases.stage
+    await stage.made("lit", stories=["SHOP-904"])
+    done(await stage.admin.post(f"{stage.flag('lit', 'production')}/enable"))
+    await went_out(deciding, range(1, 2), story="SHOP-904")
+    await went_out(deciding, range(2, 4))
+
+    found = (await report(deciding))["builds"]
+
+    assert [one["outcome"] for one in found] == ["auto_ready", "auto_ready", "blocked_unfinished_not_dark"]
+
+
 async def test_a_flag_that_nobody_can_tell_of_is_not_dark(deciding: Deciding) -> None:
     """It was deleted since, so how it stood is gone, and the build is not counted as ready."""
     dark = {"id": "dark", "kind": "flags_dark", "actions": ["deploy"], "missing_flag": "deny"}

@@ -96,3 +96,16 @@ def test_figures(team: Inside) -> None:
     assert body["change_failure"]["percent"] == 0
     assert body["lead_time"]["count"] == 20
     assert json.dumps(body)
+
+
+def test_the_example_tells_a_sensible_story(shop: Shop) -> None:
+    """Two builds are too few; one would have shown half-finished code, the other still lacks its acceptance tests."""
+    where = {"GREENROOM_URL": shop.server.url, "GREENROOM_TOKEN": shop.tokens["MANAGER_TOKEN"]}
+    manager = Inside(**where, GREENROOM_PROJECT="shop")
+
+    said = manager.run("gate", "readiness", "--service", "checkout", "-e", "production").expect(10)
+    body = manager.run("gate", "readiness", "--service", "checkout", "-e", "production", "--json").body
+
+    assert [one["outcome"] for one in body["builds"]] == ["blocked_evidence", "blocked_unfinished_not_dark"]
+    assert "`new-checkout` is not dark" in said.out
+    assert "the suite `acceptance` is missing" in said.out

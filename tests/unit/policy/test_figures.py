@@ -119,6 +119,21 @@ def test_a_flag_that_its_story_names_counts_too() -> None:
     assert ([one.flag for one in found.releases], found.dark_times) == (["early"], ())
 
 
+def test_what_nobody_can_connect_has_no_time_in_the_dark() -> None:
+    """The story's newest work never got the traffic, or what did is of no known build."""
+    history = History()
+    history.flag(0, "early", True, "shop-1")
+    history.built(1, 1, "shop-1")
+    history.live(9, 5)
+    history.built(2, 6, "shop-1")
+    history.live(1, 10)
+    history.flag(20, "early", False, "shop-1")
+
+    found = counted(history)
+
+    assert (len(found.releases), found.dark_times) == (1, ())
+
+
 def test_time_to_restore() -> None:
     """Of incidents that ended in the period; those that last are told apart."""
     history = History()

@@ -6,11 +6,23 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.policy.histories import DARK, MINUTE, OPEN, SHOWN, History, digest, finished, judged, replayed, wanting
+from tests.unit.policy.histories import (
+    DARK,
+    MINUTE,
+    OPEN,
+    SHOWN,
+    History,
+    commit,
+    digest,
+    finished,
+    judged,
+    replayed,
+    wanting,
+)
 from tests.unit.policy.situations import DAY, HOUR, instant
 
 from greenroom_server.policy.chronicle import Chronicle, Version
-from greenroom_server.policy.facts import Approval, Obstacle, Scope, Story
+from greenroom_server.policy.facts import Approval, Obstacle, Scope, Story, Subject
 from greenroom_server.policy.readiness import (
     UNSANCTIONED,
     Judged,
@@ -245,6 +257,37 @@ def test_an_approval_that_deployment_mode_wants_too_is_somebody() -> None:
     (build,) = judged(history, wanting(APPROVED))
 
     assert (build.kind, build.replayed.would_go_at) == ("blocked_other", NINE + HOUR)
+
+
+def test_a_flag_that_is_archived_is_not_there_any_more() -> None:
+    """Dark until then, missing from then on: a rule may come and go, and both stretches count."""
+    history = History(NINE)
+    history.flag(-1, "new-checkout", False, "shop-1")
+    history.built(1, 0, "shop-1")
+    history.checked(1, 1)
+    history.tell(2, "obstacles", "o", Obstacle("o", Scope("shop"), NINE, 9))
+    history.flag(10, "new-checkout", True, "shop-1")
+    history.versions.append(Version(history.at(20), 0, "flags", "new-checkout", None))
+
+    (build,) = judged(history, wanting(DARK, SHOWN, OPEN), until=30)
+
+    held = build.replayed.held["dark"]
+    assert (held.code, held.held_ms) == ("story.no_flag", (9 + 10) * MINUTE)
+    assert build.kind == "blocked_unfinished_not_dark"
+
+
+def test_by_hand_and_still_not_complete() -> None:
+    """What a person did is not enough either; the commit's own evidence counts for the build."""
+    history = History(NINE)
+    history.built(1, 0)
+    history.checked(1, 1, "fail", is_automated=False)
+    history.checked(1, 1)
+    told = history.versions[-1]
+    history.versions[-1] = replace(told, fact=replace(told.fact, subject=Subject(commit=commit(1))))
+
+    (build,) = judged(history, wanting())
+
+    assert (build.kind, build.replayed.is_manual) == ("blocked_evidence", False)
 
 
 def test_what_is_known_together_is_looked_at_together() -> None:

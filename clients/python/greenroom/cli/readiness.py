@@ -119,7 +119,7 @@ def _told(found: Mapping[str, Any]) -> Iterator[Part]:
     waits = sorted(one["human_wait_s"] for one in found["builds"] if one["human_wait_s"] is not None)
     if waits:
         half = length(waits[len(waits) // 2])
-        yield f"\n{len(waits)} builds waited for people once they could have gone, half of them {half} or longer"
+        yield f"\nonce they could have gone, builds waited for people: {len(waits)} did, half of them {half} or longer"
     wrong = [(one, what) for one in found["builds"] for what in one["wrong"]]
     yield from (f"  {one['digest'][:19]}: {what['what']} at {shown(what['at'])}" for one, what in wrong)
     yield Text(visible(f"\n{_origin(found)}"), style="dim")
