@@ -11,7 +11,8 @@ import orjson
 
 WITHIN_S = 20.0
 
-# Gets method, path, headers (names in small letters) and the JSON; gives the status and the JSON of the answer.
+# Gets method, path, headers (names in small letters) and the JSON, or what else was sent as text; gives the status and
+# the JSON of the answer.
 Api = Callable[[str, str, dict[str, str], Any], tuple[int, Any]]
 
 
@@ -61,7 +62,8 @@ def _handler_of(forge: Forge) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            document = orjson.loads(body) if body else None
+            is_json = headers.get("content-type", "").startswith("application/json")
+            document = orjson.loads(body) if body and is_json else body.decode()
             status, answer = forge.api(self.command, self.path, headers, document)
             forge.calls.append((self.command, self.path, headers, document))
             sent = b"" if answer is None else orjson.dumps(answer)
