@@ -46,7 +46,7 @@ def test_a_step_back_comes_in_time_though_a_server_is_killed(
 ) -> None:
     """On once the source was heard, and back within half a minute of the source's change; no turn comes twice."""
     url = make_database()
-    settings = {"webhook_insecure": "true", "release_interval_s": "0.5"}
+    settings: dict[str, Any] = {"webhook_insecure": "true", "release_interval_s": "0.5"}
     with (
         ServerProcess(data_dir_factory(), database_url=url, **settings) as first,
         ServerProcess(data_dir_factory(), database_url=url, **settings) as second,
@@ -73,6 +73,6 @@ def test_a_step_back_comes_in_time_though_a_server_is_killed(
     assert (held["step"], held["hold"]["code"]) == (1, "guardrail_stepped_back")
     assert "0.9 is > 0.5" in held["hold"]["reason"]
     assert reacted_s < 30
-    moments = [row[0] for row in fetch(url, "SELECT at FROM guardrail_reading ORDER BY at")]
+    moments: list[Any] = [row[0] for row in fetch(url, "SELECT at FROM guardrail_reading ORDER BY at")]
     assert all((later - earlier).total_seconds() > INTERVAL_S - 2 for earlier, later in pairwise(moments))
     assert len(prometheus.messages) >= len(moments) >= 2
