@@ -13,7 +13,7 @@ from greenroom_server.errors import NotFound
 from greenroom_server.flags.conditions import segments_in, segments_in_rules
 from greenroom_server.flags.documents import SERVED_OF_FLAG, configured, flag_facts
 from greenroom_server.flags.service_place import get_place
-from greenroom_server.flags.service_references import segments_naming, uses_of_segment
+from greenroom_server.flags.service_references import lit_uses_of_segment
 from greenroom_server.flags.service_scope import configurations_of, environments_of, get_flag, get_segment
 from greenroom_server.flags.work import Work
 
@@ -87,26 +87,11 @@ class _Reader:
         """Where flags that are on use the segment, directly or through others."""
         target = f"/segments/{key}/usage"
         if target not in self.found:
-            self._add(target, 0, sorted(await lit_uses(self._work, self._project, key)))
+            uses = await lit_uses_of_segment(self._work, self._project, key)
+            self._add(target, 0, sorted((environment.key, flag.key) for environment, flag in uses))
 
     def _add(self, target: str, version: int, served: Any) -> None:
         self.found[target] = base_of(target, version, served)
-
-
-async def lit_uses(work: Work, project: Any, key: str) -> set[tuple[str, str]]:
-    """The (environment, flag) in which a flag that is on uses the segment, directly or through another segment."""
-    uses: set[tuple[str, str]] = set()
-    pending, seen = [key], {key}
-    while pending:
-        current = pending.pop()
-        for flag, environment, row in await uses_of_segment(work, project, current):
-            if row.enabled and flag.archived_at is None:
-                uses.add((environment.key, flag.key))
-        for other in await segments_naming(work, project, current):
-            if other.key not in seen:
-                seen.add(other.key)
-                pending.append(other.key)
-    return uses
 
 
 def _rules(patch: Mapping[str, Any]) -> list[Mapping[str, Any]]:

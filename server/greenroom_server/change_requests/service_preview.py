@@ -9,12 +9,11 @@ from typing import Any
 
 from greenroom.evaluation import Evaluation, evaluate, read_snapshot
 from greenroom_server.change_requests.gate import Listening, standing_before, touched_by
-from greenroom_server.change_requests.service_bases import lit_uses
 from greenroom_server.change_requests.service_carrying import Target, carry_out, undone
 from greenroom_server.change_requests.service_reading import Path, changes_of, get_matter
 from greenroom_server.change_requests.wire import ChangeIn, EffectOut, EvaluatedOut, PreviewIn, PreviewOut
 from greenroom_server.flags.gate import gate_of
-from greenroom_server.flags.service_references import uses_of_flag
+from greenroom_server.flags.service_references import lit_uses_of_segment, uses_of_flag
 from greenroom_server.flags.service_served import epoch, load_part
 from greenroom_server.flags.work import Work
 
@@ -47,8 +46,8 @@ async def _affected(work: Work, project: Any, environment_key: str, changes: Seq
     found = {change.flag for change in changes if change.flag is not None}
     for change in changes:
         if change.segment is not None:
-            uses = await lit_uses(work, project, change.segment)
-            found |= {flag for where, flag in uses if where == environment_key}
+            uses = await lit_uses_of_segment(work, project, change.segment)
+            found |= {flag.key for environment, flag in uses if environment.key == environment_key}
     pending = list(found)
     while pending:
         for flag, where, _ in await uses_of_flag(work, project, pending.pop()):

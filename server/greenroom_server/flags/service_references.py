@@ -68,7 +68,7 @@ def check_stock_references(work: Work, stock: Stock) -> None:
 
 
 async def uses_of_segment(
-    work: Work, project: ProjectRow, key: str
+    work: Work, project: Project, key: str
 ) -> list[tuple[FlagRow, EnvironmentRow, ConfigurationRow]]:
     """The configurations that name the segment themselves, archived flags' too; first stage first."""
     return await _configurations(work, project, "rules", f'"segment":"{key}"')
@@ -82,7 +82,23 @@ async def uses_of_flag(
     return [use for use in found if any(one["flag"] == key for one in use[2].prerequisites)]
 
 
-async def segments_naming(work: Work, project: ProjectRow, key: str) -> list[SegmentRow]:
+async def lit_uses_of_segment(work: Work, project: Project, key: str) -> list[tuple[EnvironmentRow, FlagRow]]:
+    """Where a flag that is on uses the segment, directly or through another segment."""
+    uses: dict[tuple[str, str], tuple[EnvironmentRow, FlagRow]] = {}
+    pending, seen = [key], {key}
+    while pending:
+        current = pending.pop()
+        for flag, environment, row in await uses_of_segment(work, project, current):
+            if row.enabled and flag.archived_at is None:
+                uses[environment.key, flag.key] = environment, flag
+        for other in await segments_naming(work, project, current):
+            if other.key not in seen:
+                seen.add(other.key)
+                pending.append(other.key)
+    return list(uses.values())
+
+
+async def segments_naming(work: Work, project: Project, key: str) -> list[SegmentRow]:
     """The segments that name the segment themselves."""
     query = select(SegmentRow).where(
         col(SegmentRow.project_id) == project.id, _mentions(SegmentRow.when, f'"segment":"{key}"')

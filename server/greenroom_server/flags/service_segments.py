@@ -14,11 +14,7 @@ from greenroom_server.flags.edits import apply_segment, new_segment
 from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_gate import look
 from greenroom_server.flags.service_publish import publish
-from greenroom_server.flags.service_references import (
-    check_segment_references,
-    segments_naming,
-    uses_of_segment,
-)
+from greenroom_server.flags.service_references import check_segment_references, lit_uses_of_segment
 from greenroom_server.flags.service_scope import (
     bury_key,
     environments_of,
@@ -27,7 +23,7 @@ from greenroom_server.flags.service_scope import (
     require_free_key,
 )
 from greenroom_server.flags.service_uses import require_unused_segment
-from greenroom_server.flags.tables import EnvironmentRow, ProjectRow, SegmentRow
+from greenroom_server.flags.tables import ProjectRow, SegmentRow
 from greenroom_server.flags.wire import SegmentIn, SegmentOut
 from greenroom_server.flags.work import Changes, Outcome, Verdict, Work, differences, plain, require_environments
 from greenroom_server.web.codec import write_json
@@ -75,7 +71,7 @@ async def update_segment(work: Work, project_key: str, key: str, patch: Any) -> 
     before, bytes_before = row.when, row.document_bytes
     changes = apply_segment(row, wanted, work.now)
     if write_json(row.when) != write_json(before):
-        served_in = await _environments_served(work, project, row.key)
+        served_in = [environment for environment, _ in await lit_uses_of_segment(work, project, row.key)]
         require_environments(work, served_in, "a flag that is on uses this segment in")
         await check_segment_references(work, project, row)
         await publish(
@@ -108,22 +104,6 @@ def segment_out(row: SegmentRow) -> SegmentOut:
 
 def segment_path(project_key: str, key: str) -> str:
     return f"/api/v1/projects/{project_key}/segments/{key}"
-
-
-async def _environments_served(work: Work, project: ProjectRow, key: str) -> list[EnvironmentRow]:
-    """The environments in which a flag that is on uses the segment, directly or through another segment."""
-    served: dict[str, EnvironmentRow] = {}
-    pending, seen = [key], {key}
-    while pending:
-        current = pending.pop()
-        for flag, environment, row in await uses_of_segment(work, project, current):
-            if row.enabled and flag.archived_at is None:
-                served[environment.key] = environment
-        for other in await segments_naming(work, project, current):
-            if other.key not in seen:
-                seen.add(other.key)
-                pending.append(other.key)
-    return list(served.values())
 
 
 async def _noted(

@@ -14,6 +14,7 @@ _HINTS: Final = {
     403: "`greenroom whoami` shows what this token may do",
     412: "look at it again, and repeat the command",
 }
+_HINTS_OF_CODES: Final = {"approval_required": "ask for it: `greenroom changes open --help`"}
 
 
 def error_of(response: httpx.Response) -> CommandError:
@@ -31,7 +32,8 @@ def error_of(response: httpx.Response) -> CommandError:
         kind = Unreachable
     elif status == 404:
         kind = NothingThere
-    return kind(detail, problem=problem, hint=_HINTS.get(status, ""))
+    hint = _HINTS_OF_CODES.get(str(problem.get("code")), _HINTS.get(status, ""))
+    return kind(detail, problem=problem, hint=hint)
 
 
 def unreadable(response: httpx.Response) -> Unreachable:
