@@ -2,13 +2,17 @@
 
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
+from sqlalchemy import text
 from tests.api.contract.client import ContractClient
 from tests.api.contract.document import the_contract
-from tests.api.store import DEAD_DELIVERY, put_dead_delivery
+from tests.api.store import DEAD_DELIVERY, database, put_dead_delivery
+
+from greenroom_server.database.engine import Database
+from greenroom_server.flags.service_gate import Look
 
 SHOP = "/api/v1/projects/shop"
 PRODUCTION = f"{SHOP}/environments/production"
@@ -128,12 +132,43 @@ RELEASES = (
 )
 
 
+# What they publish is dark, or goes: new flags and segments, and a segment that nothing uses.
+PUBLISHES_NOTHING_LIT: Final = {"create_flag", "create_segment", "delete_segment"}
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows whenever a change asks the release gate, whatever the gate makes of it."""
+    asked: list[str] = []
+    for name in ("settle", "settle_place"):
+        monkeypatch.setattr(Look, name, _telling(asked, getattr(Look, name)))
+    return asked
+
+
+def _telling(asked: list[str], settle: Any) -> Any:
+    def told(look: Look, *arguments: Any) -> Any:
+        asked.append(look.project.key)
+        return settle(look, *arguments)
+
+    return told
+
+
 @pytest.mark.asyncio
 async def test_every_operation_answers_as_documented(
-    admin: ContractClient, tokens: dict[str, str], example_url: str
+    admin: ContractClient, tokens: dict[str, str], example_url: str, settled: list[str]
 ) -> None:
-    """Reads, the life of one of each thing with a dry run before each step, tokens, import, evaluation, snapshot."""
-    seen = Seen()
+    """Reads, the life of one of each thing with a dry run before each step, tokens, import, evaluation, snapshot.
+
+    And no side door: whichever operation moves what an environment serves has asked the release gate.
+    """
+    async with database(example_url, pool_size=1) as store:
+        seen = Seen(store, settled)
+        await _everything(seen, admin, tokens, example_url)
+    assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
+    assert seen.unasked == PUBLISHES_NOTHING_LIT
+
+
+async def _everything(seen: "Seen", admin: ContractClient, tokens: dict[str, str], example_url: str) -> None:
     for method, url, body in READS:
         await seen.step(admin, method, url, body)
     for method, url, body in LIFE:
@@ -150,7 +185,6 @@ async def test_every_operation_answers_as_documented(
     await _change_requests(seen, admin)
     await _integrations(seen, admin)
     await _evaluation(seen, admin, tokens)
-    assert seen.operations == {one.id for one in the_contract().operations} - NOT_HERE
 
 
 async def _webhooks(seen: "Seen", admin: ContractClient, database_url: str) -> None:
@@ -487,10 +521,17 @@ async def _evaluation(seen: "Seen", admin: ContractClient, tokens: dict[str, str
 
 
 class Seen:
-    """Makes the steps, each of which must succeed, and remembers which operations they were."""
+    """Makes the steps, each of which must succeed, and remembers which operations they were.
 
-    def __init__(self) -> None:
+    `unasked` are those that moved a revision and asked no release gate.
+    """
+
+    def __init__(self, store: Database, settled: list[str]) -> None:
         self.operations: set[str] = set()
+        self.unasked: set[str] = set()
+        self._store = store
+        self._settled = settled
+        self._revisions: set[Any] = set()
 
     async def step(self, client: ContractClient, method: str, url: str, body: Any, *, dry_run: bool = False) -> Any:
         headers = ANY if method in ("PATCH", "PUT", "DELETE") else {}
@@ -501,4 +542,15 @@ class Seen:
         operation = the_contract().operation(method, template or "")
         assert operation is not None
         self.operations.add(operation.id)
+        if method != "GET":
+            await self._look_for_side_doors(operation.id)
         return answer.json() if answer.headers.get("content-type", "").endswith("json") else answer.content
+
+    async def _look_for_side_doors(self, operation: str) -> None:
+        """An environment that has been there before has a new revision, and nobody was asked: note the operation."""
+        async with self._store.reading() as session:
+            found = set(await session.execute(text("SELECT id, revision FROM environment WHERE revision > 0")))
+        if found != self._revisions and not self._settled:
+            self.unasked.add(operation)
+        self._revisions = found
+        self._settled.clear()

@@ -57,6 +57,8 @@ def test_the_table() -> None:
         "policies.settings",
         "permits.keys",
         "change_requests.settings",
+        "integrations.read",
+        "integrations.write",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
