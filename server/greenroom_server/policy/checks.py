@@ -13,6 +13,7 @@ from greenroom_server.policy.question import Check, Question
 from greenroom_server.policy.rules.concurrency import busy
 from greenroom_server.policy.rules.order import is_older
 from greenroom_server.policy.rules.subject import without_build
+from greenroom_server.policy.rules.under_way import arriving
 
 SUBJECT: Final = "_subject"
 ROLLBACK: Final = "_rollback"
@@ -23,6 +24,8 @@ def own_checks(question: Question) -> list[Check]:
     if question.request.action == "rollback":
         return [_check(ROLLBACK, _rollback), _check(SUBJECT, _subject)]
     checks = [_check("_mode", _mode), _check("_review", _review), _check(SUBJECT, _subject)]
+    if question.request.action == "release":
+        checks.append(_check("_under_way", arriving))
     if question.request.action in ("deploy", "switch") and not _limits_itself(question):
         checks.append(_check("_concurrency", lambda asked: busy(asked, asked.environment.concurrency)))
     return checks

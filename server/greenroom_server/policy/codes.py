@@ -61,6 +61,10 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "flag.build_not_live": Code(
             "What is live does not contain the flag's stories as they are now.", "Deploy or switch first."
         ),
+        "flag.build_under_way": Code(
+            "A build that brings work on the flag's stories is being deployed, or may be.",
+            "Wait until it is there, or tell that it failed.",
+        ),
         "flag.missing": Code("A flag that should hide a story does not exist here.", "Create it, dark."),
         "flag.not_dark": Code(
             "The story is not done, and its flag serves people outside of the internal segment.", "Make the flag dark."

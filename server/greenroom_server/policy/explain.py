@@ -157,6 +157,9 @@ STEPS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "review_break_glass": _who("an incident commander: review the break-glass {break_glass}"),
     "set_mode": _who("a release manager: take the service out of hold"),
     "supply": _supply,
+    "wait_for_deployment": _who(
+        "the pipeline: finish the deployment of {digest} to {environment}, or tell that it failed"
+    ),
     "withdraw_rejection": _who("{person}: withdraw the rejection {approval}, if it is settled"),
     "withdraw_veto": _who("{person}: withdraw the veto {veto}, if it is settled"),
     "write_policy": _who("a policy author: write a rule for it, or correct the names in the request"),

@@ -311,6 +311,19 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A digest is being put into an environment: that has begun, and nobody has told yet how it ended."""
+
+    id: str
+    environment: str
+    digest: str
+    started_at: Instant
+    seq: int
+    slot: str | None = None
+    permit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthReading:
     """What a source of health said last about an environment; None where it gave no number."""
 
@@ -350,6 +363,7 @@ class Snapshot:
     break_glasses: tuple[BreakGlass, ...] = ()
     flags: tuple[FlagState, ...] = ()
     permits: tuple[Permit, ...] = ()
+    under_way: tuple[UnderWay, ...] = ()
     health: tuple[HealthReading, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     inactive_people: frozenset[str] = frozenset()

@@ -62,7 +62,7 @@ async def load_snapshot(
     asked = await _stories_asked_about(loading)
     found = await _load_facts(loading, asked)
     stories = _with_unknown(found["stories"], asked)
-    await _load_builds_shown(loading, found)
+    await _load_builds_besides(loading, found)
     await _load_named_commits(loading, found)
     flags, hidden = await _load_flags(loading, found, stories)
     deployments = tuple(rows.deployments_of(request.service, found["deployments"]))
@@ -75,6 +75,7 @@ async def load_snapshot(
         stories=tuple(_story(story, hidden) for story in stories),
         environments=tuple(_environment(one, deployments) for one in environments),
         deployments=deployments,
+        under_way=tuple(rows.under_way_of(row) for row in found["under_way"]),
         evidence=tuple(rows.evidence_of(row) for row in found["evidence"]),
         flags=flags,
         aliases={alias: person for person, aliases, _ in found["people"] for alias in aliases},
@@ -149,16 +150,21 @@ async def _load_facts(loading: _Loading, stories: set[str]) -> Any:
     return found
 
 
-async def _load_builds_shown(loading: _Loading, found: Any) -> None:
-    """The builds that ran while something was shown: a demo counts for what really ran."""
+async def _load_builds_besides(loading: _Loading, found: Any) -> None:
+    """The builds that ran while something was shown, since a demo counts for what really ran; and for a release those
+    that are on their way.
+    """
     known = {digest for row in loading.builds.values() for digest in row["digests"]}
-    shown = [
+    wanted = {
         deployment["digest"]
         for deployment in found["deployments"]
-        if deployment["digest"] not in known and any(_ran_at(deployment, fact) for fact in found["facts"])
-    ]
-    if shown:
-        await _load_builds(loading, shown, with_running=False)
+        if any(_ran_at(deployment, fact) for fact in found["facts"])
+    }
+    if loading.request.action == "release":
+        wanted |= {one["digest"] for one in found["under_way"]}
+        wanted |= {one["digest"] for one in found["facts"] if one["kind"] == "permit"}
+    if wanted - known:
+        await _load_builds(loading, sorted(wanted - known), with_running=False)
 
 
 def _ran_at(deployment: Mapping[str, Any], fact: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from greenroom_server.database.direct import Record, fetch_all
 
 MAX_ANCESTORS: Final = 1_000
 MAX_DEPLOYMENTS: Final = 100
+MAX_UNDER_WAY: Final = 20
 MAX_EVIDENCE: Final = 500
 MAX_FACTS: Final = 200
 
@@ -154,6 +155,14 @@ SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]') FROM (
     )
 ) found
 """
+# What is being put there now, as far as anybody has told.
+_UNDER_WAY: Final = f"""
+SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]') FROM (
+    SELECT one.id, one.environment, one.slot, one.digest, {_ms("one.started_at")} AS started_at, one.permit, one.seq
+    FROM deployment one WHERE one.service_id = :service_id AND one.environment = :environment AND one.state = 'started'
+    ORDER BY one.seq DESC LIMIT {MAX_UNDER_WAY}
+) found
+"""
 _PEOPLE: Final = """
 SELECT coalesce(json_agg(json_build_array(person, aliases, is_active) ORDER BY person), '[]') FROM person
 WHERE project_id = :project_id AND (NOT is_active OR aliases <> '{}')
@@ -164,6 +173,6 @@ SELECT body ->> 'mode' FROM fact WHERE project_id = :project_id AND kind = 'mode
 """
 FACTS: Final = _asked(f"""
 SELECT ledger.seq, ledger.internal_segment, ({_MODE}) AS mode, ({_STORIES}) AS stories, ({_EVIDENCE}) AS evidence,
-    ({_FACTS}) AS facts, ({_DEPLOYMENTS}) AS deployments, ({_PEOPLE}) AS people
+    ({_FACTS}) AS facts, ({_DEPLOYMENTS}) AS deployments, ({_UNDER_WAY}) AS under_way, ({_PEOPLE}) AS people
 FROM release_ledger ledger WHERE ledger.project_id = :project_id
 """)

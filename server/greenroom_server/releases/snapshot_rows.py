@@ -57,6 +57,18 @@ def deployments_of(service: str, rows: Iterable[Row]) -> Iterator[facts.Deployme
             )
 
 
+def under_way_of(row: Row) -> facts.UnderWay:
+    return facts.UnderWay(
+        id=row["id"],
+        environment=row["environment"],
+        digest=row["digest"],
+        started_at=row["started_at"],
+        seq=row["seq"],
+        slot=row["slot"] or None,
+        permit=row["permit"],
+    )
+
+
 def said(rows: Iterable[Row]) -> dict[str, tuple[Any, ...]]:
     """The facts by the member of the snapshot that they belong to."""
     found: dict[str, list[Any]] = {member: [] for member, _ in _KINDS.values()}

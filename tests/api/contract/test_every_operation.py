@@ -531,7 +531,7 @@ class Seen:
         self.unasked: set[str] = set()
         self._store = store
         self._settled = settled
-        self._revisions: set[Any] = set()
+        self._revisions: dict[Any, int] = {}
 
     async def step(self, client: ContractClient, method: str, url: str, body: Any, *, dry_run: bool = False) -> Any:
         headers = ANY if method in ("PATCH", "PUT", "DELETE") else {}
@@ -542,15 +542,16 @@ class Seen:
         operation = the_contract().operation(method, template or "")
         assert operation is not None
         self.operations.add(operation.id)
-        if method != "GET":
+        if method != "GET" and not dry_run:
             await self._look_for_side_doors(operation.id)
         return answer.json() if answer.headers.get("content-type", "").endswith("json") else answer.content
 
     async def _look_for_side_doors(self, operation: str) -> None:
         """An environment that has been there before has a new revision, and nobody was asked: note the operation."""
         async with self._store.reading() as session:
-            found = set(await session.execute(text("SELECT id, revision FROM environment WHERE revision > 0")))
-        if found != self._revisions and not self._settled:
+            found = dict((await session.execute(text("SELECT id, revision FROM environment"))).all())
+        has_moved = any(found.get(key, revision) != revision for key, revision in self._revisions.items())
+        if has_moved and not self._settled:
             self.unasked.add(operation)
         self._revisions = found
         self._settled.clear()

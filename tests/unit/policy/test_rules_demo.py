@@ -4,7 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.policy.situations import DAY, HOUR, NOW, changed, codes, decided, facts, green, with_rules, without
+from tests.unit.policy.situations import (
+    DAY,
+    HOUR,
+    NOW,
+    changed,
+    codes,
+    decided,
+    facts,
+    green,
+    only,
+    with_rules,
+    without,
+)
 
 from greenroom_server.policy.facts import Acceptance, Build, Commit, Deployment, Parity
 from greenroom_server.policy.fixtures import FLAG, LIVE, NEW, NEW_COMMIT, OLD_COMMIT, STORY, Situation
@@ -190,3 +202,10 @@ def test_flag_of_two_stories() -> None:
     assert said(both) == "demo.missing"
     assert said(facts(both, demos=shown_both)) is None
     assert said(facts(both, demos=without(both.snapshot.demos, "demo-1"))) == "demo.missing"
+
+
+def test_release_of_nothing_at_all() -> None:
+    """Where no build is live and no story names the flag, linking a story comes first."""
+    situation = facts(green("release"), deployments=(), stories=())
+
+    assert codes(decided(situation, only("c2-demo"))) == {"c2-demo": "story.missing"}
