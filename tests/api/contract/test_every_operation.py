@@ -549,7 +549,7 @@ class Seen:
     async def _look_for_side_doors(self, operation: str) -> None:
         """An environment that has been there before has a new revision, and nobody was asked: note the operation."""
         async with self._store.reading() as session:
-            found = dict((await session.execute(text("SELECT id, revision FROM environment"))).all())
+            found: dict[Any, int] = dict((await session.execute(text("SELECT id, revision FROM environment"))).all())
         has_moved = any(found.get(key, revision) != revision for key, revision in self._revisions.items())
         if has_moved and not self._settled:
             self.unasked.add(operation)

@@ -73,9 +73,10 @@ class Racing:
             await releases.checked(1, kind, run={"id": kind}, counts={"total": 1, "passed": 1})
         await releases.deployed(1)
         await releases.built(2, parent=digest_of(1), commits=[{"id": commit_of(2), "stories": [STORY]}])
-        for rules, members in ((RULES, {}), ([*RULES, FROZEN], {"calendars": ALWAYS})):
-            document = {**policy_of(**members), "rules": rules, "suites": {}}
-            done(await author.post(self.deciding.policies, json={k: v for k, v in document.items() if v != {}}))
+        document = {name: value for name, value in policy_of().items() if name != "suites"} | {"rules": RULES}
+        done(await author.post(self.deciding.policies, json=document))
+        frozen = {**document, "rules": [*RULES, FROZEN], "calendars": ALWAYS}
+        done(await author.post(self.deciding.policies, json=frozen))
         await self.in_one(self.activate, 1)
 
     def work(self, session: AsyncSession) -> Work:

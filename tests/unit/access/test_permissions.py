@@ -57,8 +57,6 @@ def test_the_table() -> None:
         "policies.settings",
         "permits.keys",
         "change_requests.settings",
-        "integrations.read",
-        "integrations.write",
     }
 
     assert {kind: set(allowed) for kind, allowed in PERMISSIONS.items()} == {
