@@ -231,6 +231,7 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
         ("POST", "evidence", {**RELEASE_BODIES["add_evidence"], "environment": "development"}),
         *(("POST", f"{route.path.rpartition('/')[2]}", RELEASE_BODIES[route.operation_id]) for route in ADDING),
         ("POST", "decisions", DECISION),
+        ("POST", "services/web/readiness", {"environment": "development"}),
         ("POST", "releases", NAMED_RELEASE),
         ("POST", "environments/staging/change-requests", CHANGE_REQUEST),
     ]
@@ -242,6 +243,7 @@ async def facts_of(admin: ContractClient) -> dict[str, str]:
             "services/web/deployments": "deployment",
             "evidence": "evidence",
             "decisions": "decision",
+            "services/web/readiness": "report",
             "releases": "release",
             "permits": "permit",
             "break-glass": "break_glass",

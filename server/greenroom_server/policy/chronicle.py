@@ -63,7 +63,8 @@ class Version:
 class Chronicle:
     """What happened about one service and environment; `versions` in the order in which they became known.
 
-    What has no history is there as it is now: environments, and who people are.
+    What has no history is there as it is now: environments, and who people are. `permitted_at` tells of permits by
+    their ids when they were issued.
     """
 
     project: str
@@ -73,6 +74,7 @@ class Chronicle:
     environments: tuple[Environment, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     inactive_people: frozenset[str] = frozenset()
+    permitted_at: Mapping[str, Instant] = field(default_factory=dict)
 
     def moments(self) -> Iterable[tuple[Instant, list[Version]]]:
         """The versions by the instant at which they became known together."""

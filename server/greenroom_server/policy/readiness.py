@@ -177,6 +177,12 @@ class Last:
     def is_here(self, environment: str) -> bool:
         return bool(environment == self._chronicle.environment)
 
+    def length_of(self, one: Deployment) -> Instant | None:
+        """From its permit until it was there; a slot gets the traffic by another permit, so that is not waited for."""
+        begun = self._chronicle.permitted_at.get(one.permit or "")
+        there = one.deployed_at if one.slot is not None or one.live_from is None else one.live_from
+        return one.duration_ms if begun is None else max(0, there - begun)
+
     def build_of(self, digest: str) -> Build | None:
         return self._by_digest.get(digest)
 
@@ -245,9 +251,9 @@ def _class_of(one: Replayed, wrong: Sequence[Wrong]) -> BuildClass:
 
 
 def _durations(known: Last, since: Instant) -> list[Instant]:
-    """How long each deployment took that got the traffic since; of a push-button that is from permit to live."""
+    """How long it took from permit to live, of what got the traffic since; without a permit, how long it deployed."""
     went = [one for one in known.live if (one.live_from or 0) >= since]
-    return [one.duration_ms for one in went if one.duration_ms is not None]
+    return [length for one in went if (length := known.length_of(one)) is not None]
 
 
 def _at_least(name: str, value: int | None, limit: int) -> Criterion:

@@ -53,6 +53,9 @@ STORIES: Final = """
 SELECT seq, received_at, at, to_json(body) AS body FROM fact
 WHERE project_id = $1 AND kind = 'story' AND body ->> 'key' = ANY ($2::text[]) ORDER BY seq
 """
+PERMITS: Final = """
+SELECT id, at FROM fact WHERE project_id = $1 AND kind = 'permit' AND id::text = ANY ($2::text[])
+"""
 LEDGER: Final = "SELECT seq, internal_segment FROM release_ledger WHERE project_id = $1"
 PEOPLE: Final = """
 SELECT person, aliases, is_active FROM person WHERE project_id = $1 AND (NOT is_active OR aliases <> '{}')

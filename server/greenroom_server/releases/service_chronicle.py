@@ -30,6 +30,7 @@ from greenroom_server.releases.chronicle_rows import (
 from greenroom_server.releases.lineage import Lineage
 from greenroom_server.releases.service_scope import Place, get_service
 from greenroom_server.releases.snapshot_queries import ANCESTORS, COMMITS, MAX_ANCESTORS
+from greenroom_server.releases.times import instant_of
 
 MAX_DEPLOYMENTS: Final = 5_000
 MAX_EVIDENCE: Final = 20_000
@@ -53,6 +54,7 @@ class History:
     evidence: Sequence[Record]
     deployments: Sequence[Record]
     said: Sequence[Record]
+    permits: Sequence[Record]
     flags: Sequence[FlagMoment]
     people: Sequence[Record]
     environments: tuple[facts.Environment, ...]
@@ -81,6 +83,7 @@ def chronicle_of(history: History) -> Generator[None, None, Chronicle]:
         environments=history.environments,
         aliases={alias: row["person"] for row in history.people for alias in row["aliases"]},
         inactive_people=frozenset(row["person"] for row in history.people if not row["is_active"]),
+        permitted_at={str(row["id"]): instant_of(row["at"]) for row in history.permits},
     )
 
 
@@ -136,6 +139,7 @@ async def load_history(work: Work, whose: Whose, *, builds: int, since: datetime
         evidence=await _evidence(ask, place, wanted),
         deployments=deployments,
         said=await ask(queries.FACTS, place.project_id, service.key, begins, MAX_SAID),
+        permits=await ask(queries.PERMITS, place.project_id, [row["permit"] for row in deployments if row["permit"]]),
         flags=await flag_histories(work.session, asked),
         people=await ask(queries.PEOPLE, place.project_id),
         environments=tuple(_environment(one) for one in await environments_of(work.session, project)),

@@ -370,6 +370,25 @@ def test_each_other_demand_alone_keeps_it_from_being_switched() -> None:
     assert failing(verdict(good(10, but=2), min_builds=10, auto_ready_percent=80)) == []
 
 
+@pytest.mark.parametrize(
+    ("slot", "permit", "length"), [(None, "p", 6 * MINUTE), ("blue", "p", 5 * MINUTE), (None, None, 1000)]
+)
+def test_from_permit_to_live(slot: str | None, permit: str | None, length: int) -> None:
+    """From when it was permitted until it had the traffic, or was in its slot; else as long as deploying took."""
+    history = History(NINE)
+    history.built(1, 0)
+    history.live(1, 10)
+    told = history.versions[-1]
+    deployed = replace(told.fact, slot=slot, permit=permit, deployed_at=history.at(9))
+    history.versions[-1] = replace(told, fact=deployed)
+    known = Last(replace(history.chronicle(), permitted_at={"p": history.at(4)}))
+
+    found = verdict_on(finished(judge_builds(replayed(history, wanting()), known)), known, 0, Thresholds())
+
+    measured = {one.name: one.value for one in found.criteria}
+    assert measured["permit_to_live_p95_ms"] == length
+
+
 def test_what_stood_in_the_way_is_ranked_by_builds() -> None:
     """The rule that held most builds up comes first."""
     scanned = {"id": "scanned", "kind": "evidence", "evidence": "test.security"}
