@@ -22,7 +22,8 @@ from greenroom_server.webhooks import signing
 # How old a signed message may be, and how far ahead the sender's clock.
 TOLERANCE: Final = timedelta(minutes=5)
 MAX_ALERTS: Final = 500
-_FORGED: Final = "the message is not signed with this guardrail's secret"
+# Whoever is not genuine is told the same of every guardrail, also of one that is not there.
+FORGED: Final = "the message is not signed with this guardrail's secret (a signature takes one like `whsec_…`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,18 @@ def check_seal(secret: str, headers: Mapping[str, str], body: bytes, now: dateti
     if "webhook-signature" not in headers:
         scheme, _, token = bearer.partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), secret.encode()):
-            raise Unauthenticated(_FORGED)
+            raise Unauthenticated(FORGED)
         return Seal()
     message_id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and 0 < len(message_id) <= 200):
-        raise Unauthenticated(_FORGED)
+        raise Unauthenticated(FORGED)
     try:
         expected = signing.sign(secret, message_id, int(stamp), body)
     except ValueError:
-        raise Unauthenticated("this guardrail's secret can sign nothing: it is not one of `whsec_…`") from None
+        raise Unauthenticated(FORGED) from None
     signatures = headers["webhook-signature"].split(" ")[:10]
     if not any(hmac.compare_digest(one.encode(), expected.encode()) for one in signatures):
-        raise Unauthenticated(_FORGED)
+        raise Unauthenticated(FORGED)
     sent_at = datetime.fromtimestamp(int(stamp), UTC)
     if abs(now - sent_at) > TOLERANCE:
         raise Unauthenticated("the message is too old, or of the future: look at the clocks")

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from greenroom_server.errors import LimitExceeded, Unauthenticated
-from greenroom_server.guardrails.alerts import Alert, alerts_of, check_seal, is_news
+from greenroom_server.guardrails.alerts import FORGED, Alert, alerts_of, check_seal, is_news
 from greenroom_server.guardrails.definitions import source_of
 from greenroom_server.guardrails.judging import Reading
 from greenroom_server.guardrails.service_readings import Answered, keep
@@ -19,9 +20,9 @@ from greenroom_server.sealing import Unreadable
 from greenroom_server.web.codec import read_json
 from greenroom_server.webhooks.desk import Desk
 
+log = structlog.get_logger(__name__)
+
 MAX_FIRING: Final = 1_000
-# Of a message that is not genuine nobody is told what is there.
-_UNKNOWN: Final = "the message is not signed with this guardrail's secret"
 
 
 async def take_alerts(
@@ -40,7 +41,7 @@ async def take_alerts(
         return AlertReceiptOut(accepted=0, ignored=len(alerts), firing=await _firing(session, row))
     source = source_of(row)
     if not isinstance(source, AlertSource):
-        raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(FORGED)
     telling = [one for one in alerts if one.name != source.heartbeat]
     accepted = sum([await _take(session, row, one, now) for one in telling])
     row.heard_at = max(row.heard_at or now, now)
@@ -70,11 +71,12 @@ async def _receiver(session: AsyncSession, desk: Desk, place: tuple[str, str]) -
     query = select(GuardrailRow).where(col(GuardrailRow.project) == project_key, col(GuardrailRow.key) == key)
     row = (await session.scalars(query)).one_or_none()
     if row is None or row.secret is None or row.source["kind"] != "alert":
-        raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(FORGED)
     try:
         return row, desk.sealer.open(row.secret)
     except Unreadable:
-        raise Unauthenticated("no key of this server opens the guardrail's secret") from None
+        log.error("no key opens the secret of a guardrail: its alerts are refused", project=project_key, guardrail=key)
+        raise Unauthenticated(FORGED) from None
 
 
 async def _take(session: AsyncSession, row: GuardrailRow, alert: Alert, now: datetime) -> bool:
