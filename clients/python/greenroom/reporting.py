@@ -332,6 +332,10 @@ def _call_at_exit(leave: Callable[[], None]) -> None:
     processes, ends = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
     if processes is not None and ends is not None and processes.parent_process() is not None:
         ends.Finalize(None, leave, exitpriority=0)
+    # Those of Celery's pool end without either, and say so.
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(lambda **_: leave(), weak=False)
 
 
 def _now_ms() -> int:
