@@ -1,6 +1,6 @@
-"""Kill -9 of server, PostgreSQL and application in turn, while reports come in and a fifth of them is sent again.
+"""Kill -9 of server, PostgreSQL and application in turn, and PostgreSQL frozen, while reports come in.
 
-GREENROOM_CRASH_CYCLES=50 for the long form.
+A fifth of the reports is sent again. 50 faults take about a minute; GREENROOM_CRASH_CYCLES=200 is the long form.
 """
 
 import os
@@ -24,14 +24,17 @@ from tests.blackbox.own_postgres import OwnPostgres, fetch
 from tests.blackbox.server_process import ServerProcess, free_port, surroundings, until
 from tests.blackbox.venue import ENVIRONMENT, FLAG, PROJECT, Venue, open_venue
 
-CYCLES: Final = int(os.environ.get("GREENROOM_CRASH_CYCLES", "12"))
+CYCLES: Final = int(os.environ.get("GREENROOM_CRASH_CYCLES", "50"))
 SENDERS: Final = 3
 ROWS: Final = 50
 SENT_AGAIN: Final = 0.2
-VICTIMS: Final = ("server", "postgres", "application")
+FAULTS: Final = ("server", "postgres", "application", "freeze")
+# Of the freezes every third lasts until the server gives up; the others end while everybody waits for an answer.
+LONG_FREEZE: Final = 3
 # What an application told within this time before it was killed may be lost with it.
 MAY_BE_LOST_S: Final = 1.0
 _WITHIN_S: Final = 60.0
+_HANGS_AFTER_S: Final = 0.2
 
 # Each line of its diary says what it is about to tell; the system keeps what was written, however the process ends.
 APPLICATION: Final = """
@@ -46,7 +49,7 @@ flags = Client(url, key, Options(exposures=ExposureOptions(flush_interval_s=0.3,
 flags.wait_ready()
 print("ready", flush=True)
 number = 0
-while not is_over.wait(0.002):
+while not is_over.wait(0.01):
     subject = f"{name}-{number}"
     os.write(file, f"{time.monotonic()} {subject}\\n".encode())
     flags.track("crash", {"targetingKey": subject})
@@ -64,6 +67,8 @@ class Sender(threading.Thread):
     def __init__(self, number: int, venue: Venue, history: History) -> None:
         super().__init__(name=f"sender-{number}", daemon=True)
         self.acknowledged = 0
+        self.refused = 0
+        self.waits_since: float | None = None
         self.is_over = threading.Event()
         self._history = history
         self._dice = random.Random(f"{history.seed}-{number}")
@@ -85,10 +90,13 @@ class Sender(threading.Thread):
 
     def _send(self, report: dict[str, object], ids: list[str]) -> bool:
         self._history.add(self.name, "invoke", WRITE, ids)
+        self.waits_since = time.monotonic()
         try:
             status = self._http.post(PATH, json=report).status_code
         except httpx.TransportError:
             status = 0
+        self.waits_since = None
+        self.refused += status == 503
         # Away: the batch may be there all the same.
         self._history.add(self.name, "ok" if status == 202 else "info", WRITE)
         assert status in (202, 503, 0), f"a batch was answered {status}"
@@ -214,6 +222,21 @@ def kill_and_start(victim: str, venue: Venue, postgres: OwnPostgres, application
         applications.start()
 
 
+def freeze_and_go_on(postgres: OwnPostgres, senders: list[Sender], *, is_long: bool) -> None:
+    """Stop PostgreSQL wherever it is, until reports hang in it, or until the first is refused; nothing is restarted."""
+    refused = sum(sender.refused for sender in senders)
+    with postgres.frozen():
+        if is_long:
+            until(lambda: sum(sender.refused for sender in senders) > refused, _WITHIN_S, "a refusal")
+        else:
+            until(lambda: all(map(_hangs, senders)), _WITHIN_S, "reports that hang")
+
+
+def _hangs(sender: Sender) -> bool:
+    since = sender.waits_since
+    return since is not None and time.monotonic() > since + _HANGS_AFTER_S
+
+
 def switched(venue: Venue, *, on: bool) -> bool:
     """Make a new revision, if the server can."""
     with venue.author() as author:
@@ -232,7 +255,11 @@ def test_what_was_acknowledged_outlives_every_crash(
         for cycle in range(CYCLES):
             enough = sum(sender.acknowledged for sender in senders) + dice.randrange(3, 20)
             until(lambda enough=enough: sum(one.acknowledged for one in senders) >= enough, _WITHIN_S, "new batches")  # type: ignore[misc]
-            kill_and_start(VICTIMS[cycle % len(VICTIMS)], venue, postgres, applications)
+            fault, turn = FAULTS[cycle % len(FAULTS)], cycle // len(FAULTS)
+            if fault == "freeze":
+                freeze_and_go_on(postgres, senders, is_long=turn % LONG_FREEZE == 0)
+            else:
+                kill_and_start(fault, venue, postgres, applications)
             until(lambda on=cycle % 2 == 0: switched(venue, on=on), _WITHIN_S, "a new revision")  # type: ignore[misc]
     dropped = applications.finish()
     applications.tell(history)
@@ -241,7 +268,7 @@ def test_what_was_acknowledged_outlives_every_crash(
     outcomes = fetch(own_database_url, "SELECT targeting_key FROM outcome")
     writes = Writes.of(history.records)
     print(
-        f"seed {history.seed}: {len(writes.acknowledged)} acknowledged, {len(writes.unknown)} unknown, {CYCLES} kills"
+        f"seed {history.seed}: {len(writes.acknowledged)} acknowledged, {len(writes.unknown)} unknown, {CYCLES} faults"
     )
     history.must_agree(str(row[0]) for row in (*exposures, *outcomes))
     (counted,) = fetch(own_database_url, "SELECT sum(count) FROM exposure_count WHERE flag = 'crash-test'")
