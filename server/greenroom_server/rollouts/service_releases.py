@@ -9,8 +9,9 @@ from sqlmodel import col
 from greenroom_server.errors import Conflict, FieldError, Invalid, LimitExceeded, NotFound
 from greenroom_server.flags.patching import patched
 from greenroom_server.flags.service_place import get_place
-from greenroom_server.flags.service_scope import get_environment, get_project
+from greenroom_server.flags.service_scope import get_project
 from greenroom_server.flags.work import Outcome, Work, differences, plain
+from greenroom_server.releases.service_scope import environment_keys
 from greenroom_server.rollouts.listening import Listener
 from greenroom_server.rollouts.plan import ALIVE, NOTHING_HEARD, Heard, Wait, waits_of
 from greenroom_server.rollouts.reading import plan_of, stored, taken_steps_changed
@@ -74,8 +75,6 @@ async def create_release(work: Work, project_key: str, wanted: ReleaseIn) -> Out
     """A new release, which nothing starts yet. Raises `Conflict` for a flag that another release has there."""
     work = await on_store_time(work)
     project = await get_project(work.session, project_key, lock=True)
-    if not work.principal.sees_environment(wanted.environment):
-        raise Invalid(errors=[FieldError("/environment", f"there is no environment `{wanted.environment}`")])
     known = select(func.count()).where(col(ReleaseRow.project_id) == project.id)
     taken = known.where(col(ReleaseRow.key) == wanted.key)
     if (await work.session.execute(taken)).scalar_one():
@@ -152,11 +151,8 @@ async def release_out(work: Work, release: Release, heard: Heard = NOTHING_HEARD
 
 async def _resolved(work: Work, project_key: str, wanted: ReleaseIn) -> ReleaseIn:
     """The same with each flag's variant named. Raises `Invalid` for what is not there."""
-    project = await get_project(work.session, project_key)
-    try:
-        await get_environment(work.session, project, wanted.environment)
-    except NotFound as error:
-        raise Invalid(errors=[FieldError("/environment", error.detail)]) from None
+    if wanted.environment not in await environment_keys(work, project_key):
+        raise Invalid(errors=[FieldError("/environment", f"there is no environment `{wanted.environment}`")])
     flags, errors = [], []
     for index, one in enumerate(wanted.flags):
         try:

@@ -92,9 +92,12 @@ def require_state(release: Release, command: Command) -> None:
 
 
 async def require_business(work: Work, project_key: str, environment_key: str) -> None:
-    """Raises `Forbidden` unless the caller may start things there; `NotFound` for an environment that is gone."""
+    """Raises `Forbidden` unless the caller may start things there. Nothing is served in an environment that is gone."""
     project = await get_project(work.session, project_key)
-    environment = await get_environment(work.session, project, environment_key)
+    try:
+        environment = await get_environment(work.session, project, environment_key)
+    except NotFound:
+        return
     require_environments(work, [environment], "this release changes what is served in")
 
 

@@ -125,6 +125,7 @@ async def test_a_segment_or_environment_that_vanishes_holds_too(scene: Scene) ->
     await scene.admin.delete(f"{scene.stage.environments}/qa", headers={"If-Match": "*"})
     await scene.ticks()
     assert (await scene.read("in-qa"))["hold"]["code"] == "flag_gone"
+    assert (await scene.told("abort", key="in-qa"))["state"] == "aborted"
 
 
 async def test_holding_is_not_starting(scene: Scene) -> None:
