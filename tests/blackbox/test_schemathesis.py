@@ -57,6 +57,8 @@ REAL: Final = {
     "story": "SHOP-117",
     "person": "bo@shop.example",
     "producer": "ci",
+    "release": "express-delivery",
+    "guardrail": "checkout-errors",
     **dict.fromkeys(
         ("deployment", "evidence", "parity", "demo", "obstacle", "incident", "approval", "veto", "waiver"),
         "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from greenroom_server.policy.facts import Instant
 
 State = Literal["draft", "scheduled", "running", "held", "finished", "aborted", "undone"]
-Command = Literal["edit", "schedule", "go", "hold", "resume", "abort", "undo", "delete"]
+Command = Literal["edit", "approve", "schedule", "go", "hold", "resume", "abort", "undo", "delete"]
 Outcome = Literal["ok", "hold", "step_back", "darken"]
 
 # A clock may be corrected a little at any time. Past this, what "after an hour" means is for people to say.
@@ -25,6 +25,7 @@ ALIVE: Final[frozenset[State]] = frozenset({"draft", "scheduled", "running", "he
 ACTIVE: Final[frozenset[State]] = frozenset({"scheduled", "running", "held"})
 ALLOWED: Final[Mapping[Command, frozenset[State]]] = {
     "edit": ALIVE,
+    "approve": ALIVE,
     "schedule": frozenset({"draft", "scheduled", "held"}),
     "go": ALIVE,
     "hold": frozenset({"scheduled", "running"}),

@@ -1,11 +1,12 @@
 """The verbs that people move releases by. Each can be looked at first: a dry run does all of it but the commit."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from greenroom_server.errors import Conflict, Forbidden
 from greenroom_server.flags.work import Changes, Outcome, Work, plain
 from greenroom_server.releases.service_people import standing_of
-from greenroom_server.releases.service_scope import place_of
+from greenroom_server.releases.service_scope import Place, place_of
 from greenroom_server.rollouts import plan as planning
 from greenroom_server.rollouts.agreement import demand_there
 from greenroom_server.rollouts.listening import Listener
@@ -115,12 +116,12 @@ async def approve(work: Work, path: Path, wanted: ReleaseApproveIn) -> Outcome[R
     work = await on_store_time(work)
     release = await open_release(work, *path, lock=True)
     work.check_version_if_named(release.row.version)
-    require_state(release, "edit")
+    require_state(release, "approve")
     place = await place_of(work, path[0])
     who = await standing_of(work, place)
     if wanted.digest != release.plan.digest:
         raise Conflict("the plan is not the one of this `digest` any more: read it again", code="plan_changed")
-    if release.row.author in (who.person, work.principal.person):
+    if who.person == await _main_name(work, place, release.row.author):
         raise Forbidden("who wrote the plan does not approve it", code="self_approval")
     await _require_wanted(work, release, who.roles)
     key = (release.at.step, release.plan.digest, who.person)
@@ -143,6 +144,14 @@ async def approve(work: Work, path: Path, wanted: ReleaseApproveIn) -> Outcome[R
     changes: Changes = [{"path": "/approvals/-", "op": "add", "to": told}]
     await note(work, release, "approve", changes)
     return await _done(work, await open_release(work, *path), changes)
+
+
+async def _main_name(work: Work, place: Place, person: str) -> str:
+    """Under which name the project knows them now: people may have several."""
+    try:
+        return (await standing_of(replace(work, principal=replace(work.principal, person=person)), place)).person
+    except Forbidden:  # not active any more
+        return person
 
 
 async def _require_wanted(work: Work, release: Release, roles: frozenset[str]) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from greenroom_server.flags.wire import Closed, Difference, Key, Text
 from greenroom_server.policy.durations import PATTERN, duration_ms
@@ -243,7 +243,3 @@ def audience_of(step: ReleaseStep, flag: str) -> Audience:
 def document_of(wanted: ReleaseIn) -> dict[str, Any]:
     """What a plan's digest covers: all but what people call it."""
     return wanted.model_dump(mode="json", exclude={"key", "name", "description"})
-
-
-def model_text(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(mode="json")

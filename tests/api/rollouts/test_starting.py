@@ -103,6 +103,17 @@ async def test_an_approval_is_of_this_plan_by_somebody_else_with_the_role(scene:
     assert (await scene.told("go"))["step"] == 1
 
 
+async def test_another_name_of_the_author_is_the_author(scene: Scene) -> None:
+    """Who wrote the plan does not approve it under an alias either."""
+    author, alias = await scene.person("bo", "product"), await scene.person("robert", "product")
+    made = await author.post(scene.releases, json={**PLAN, "start_approval": {"role": "product"}})
+    people = f"{scene.stage.project}/people/robert@shop.example"
+    put = await scene.admin.put(people, json={"aliases": ["bo@shop.example"], "roles": ["product"]})
+    assert put.status_code == 200, put.text
+
+    assert await scene.refused("approve", {"digest": made.json()["digest"]}, by=alias) == (403, "self_approval")
+
+
 async def test_a_step_goes_on_once_it_is_approved(scene: Scene) -> None:
     """By as many people as the plan wants, however often one says it."""
     advance = {"approval": {"role": "product", "count": 2}}

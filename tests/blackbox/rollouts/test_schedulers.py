@@ -146,6 +146,7 @@ def pair(make_database: Callable[[], str], data_dir_factory: Callable[[], Path])
             server.close()
 
 
+@pytest.mark.timeout(60 + 20 * CYCLES)
 def test_killed_and_frozen_at_every_step(pair: Pair) -> None:
     """At a random moment of each step one of the servers is killed or frozen; the other, or its successor, goes on."""
     chance = random.Random(SEED)
