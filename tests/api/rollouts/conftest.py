@@ -100,12 +100,21 @@ class Scene:
 
     async def release_id(self) -> UUID:
         """The id of the project's only release."""
-        async with database(self.stage.url, pool_size=2) as opened, opened.reading() as session:
-            query = text("SELECT id FROM named_release WHERE project = :project")
-            return UUID(str((await session.execute(query, {"project": self.stage.key})).scalar_one()))
+        (found,) = await self.release_ids()
+        return found
 
-    async def ticks(self) -> None:
-        await self.scheduler.tick()
+    async def release_ids(self) -> list[UUID]:
+        async with self.database.reading() as session:
+            query = text("SELECT id FROM named_release WHERE project = :project")
+            return list((await session.execute(query, {"project": self.stage.key})).scalars())
+
+    async def ticks(self, scheduler: Scheduler | None = None) -> None:
+        """The scheduler looks at the project's releases, and does what is to be done; others' are left to others."""
+        mover = scheduler or self.scheduler
+        for release_id in await self.release_ids():
+            look = await mover.look(release_id)
+            if look is not None:
+                await mover.act(look)
 
     async def goes_on(self) -> dict[str, Any]:
         """The release an hour later."""

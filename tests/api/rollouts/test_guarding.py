@@ -187,7 +187,7 @@ async def test_a_plan_that_names_a_guardrail_that_is_not_there_is_held(scene: Sc
     assert await scene.refused("go") == (409, "guardrail_warns")
     await scene.passes("1 hour")
 
-    await Scheduler(scene.database, Reader()).tick()
+    await scene.ticks(Scheduler(scene.database, Reader()))
 
     assert (await scene.read())["hold"]["reason"] == "`errors`: there is no such guardrail"
 
