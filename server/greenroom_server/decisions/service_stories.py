@@ -35,7 +35,7 @@ from greenroom_server.policy.outlook import Standing
 from greenroom_server.policy.story_states import HidingFlag, story_state
 from greenroom_server.releases.service_candidates import Candidate, candidates_of, is_live_in, services_of_digest
 from greenroom_server.releases.service_people import read_settings
-from greenroom_server.releases.service_scope import Place, environment_keys, place_of
+from greenroom_server.releases.service_scope import Place, place_of, require_environment
 from greenroom_server.releases.service_snapshot import load_snapshot
 from greenroom_server.releases.service_stories import StoryFilter, page_stories, read_story
 from greenroom_server.releases.wire import StoryOut
@@ -60,7 +60,7 @@ async def story_done(
     Raises `NotFound` for an unknown story, and `Invalid` for an environment or build that is not there.
     """
     place = await place_of(work, project_key)
-    await _require_environment(work, project_key, environment)
+    await require_environment(work, project_key, environment)
     story = await read_story(work, project_key, key)
     candidates = await _with_build(work, place, environment, key, build)
     services: list[DoneInOut] = []
@@ -81,7 +81,7 @@ async def page_board(
 ) -> list[StoryOnBoardOut]:
     """The stories in the order of their keys, each with where it stands in the environment."""
     place = await place_of(work, project_key)
-    await _require_environment(work, project_key, environment)
+    await require_environment(work, project_key, environment)
     stories = await page_stories(work, project_key, StoryFilter(), after=after, limit=limit)
     found: dict[str, _Found] = {story.key: _Found() for story in stories}
     for one in await candidates_of(work, place, environment, list(found)):
@@ -128,12 +128,6 @@ async def _with_build(work: Work, place: Place, environment: str, story: str, bu
 
 def _request(work: Work, service: str, environment: str, digest: str) -> Request:
     return Request("release", service, environment, author_of(work), digest)
-
-
-async def _require_environment(work: Work, project_key: str, key: str) -> None:
-    if key not in await environment_keys(work, project_key):
-        detail = f"there is no environment `{key}`"
-        raise Invalid(detail, errors=[FieldError("environment", detail)])
 
 
 async def _flags_of(

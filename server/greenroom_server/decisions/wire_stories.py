@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from greenroom_server.decisions.wire import Decision, Verdict
 from greenroom_server.flags.wire import Closed
+from greenroom_server.policy.story_states import StoryState
 
 Condition = Literal["C1", "C2", "C3"]
-StoryState = Literal["in_work", "dark_in_production", "being_rolled_out", "released", "to_be_cleaned_up"]
 
 
 class ConditionOut(Closed):

@@ -8,9 +8,9 @@ from greenroom_server.flags.work import Work
 from greenroom_server.policy.figures import Figures, figures
 from greenroom_server.policy.readiness import percentile
 from greenroom_server.readiness.pace import in_slices
-from greenroom_server.readiness.service_reports import require_environment
 from greenroom_server.readiness.wire import CountOut, FailureOut, FiguresOut, LengthOut, RestoreOut
 from greenroom_server.releases.service_chronicle import Whose, chronicle_of, load_history
+from greenroom_server.releases.service_scope import require_environment
 
 MAX_DAYS = 366
 _BUILDS = 500

@@ -9,7 +9,6 @@ from typing import Final
 from greenroom_server.decisions.policies import PolicyShelf
 from greenroom_server.decisions.service_decisions import instant_of
 from greenroom_server.decisions.service_look import policy_in_force
-from greenroom_server.errors import FieldError, Invalid
 from greenroom_server.flags.work import Outcome, Work, plain
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.facts import BreakGlass, Instant, Request
@@ -29,7 +28,7 @@ from greenroom_server.readiness.pace import in_slices
 from greenroom_server.readiness.wire import MIN_BUILDS, ReadinessIn, ReadinessOut, ThresholdsOut
 from greenroom_server.releases.service_chronicle import History, Whose, chronicle_of, load_history
 from greenroom_server.releases.service_facts import Fact, FactFilter, Saying, get_fact, page_facts, say
-from greenroom_server.releases.service_scope import Place, environment_keys, open_ledger, place_of
+from greenroom_server.releases.service_scope import Place, open_ledger, place_of, require_environment
 from greenroom_server.releases.service_snapshot import load_snapshot
 
 READINESS: Final = "readiness"
@@ -96,13 +95,6 @@ def report_of(found: Fact) -> ReadinessOut:
 
 def report_path(project_key: str, report: str) -> str:
     return f"/api/v1/projects/{project_key}/readiness/{report}"
-
-
-async def require_environment(work: Work, project_key: str, key: str) -> None:
-    """Raises `Invalid` for an environment that is not there, or hidden from the caller."""
-    if key not in await environment_keys(work, project_key):
-        detail = f"there is no environment `{key}`"
-        raise Invalid(detail, errors=[FieldError("environment", detail)])
 
 
 async def _report(

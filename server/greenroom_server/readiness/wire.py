@@ -6,18 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from greenroom_server.flags.wire import Closed, Key
+from greenroom_server.policy.readiness import BuildClass
 
 MIN_BUILDS = 20
 MAX_BUILDS = 200
-BuildClass = Literal[
-    "auto_ready",
-    "blocked_evidence",
-    "blocked_calendar",
-    "blocked_unfinished_not_dark",
-    "blocked_other",
-    "manual_evidence",
-    "false_ready",
-]
 
 
 class ThresholdsIn(Closed):

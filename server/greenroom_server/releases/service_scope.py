@@ -83,6 +83,13 @@ async def environment_keys(work: Work, project_key: str) -> list[str]:
     return [row.key for row in rows if work.principal.sees_environment(row.key)]
 
 
+async def require_environment(work: Work, project_key: str, key: str) -> None:
+    """Raises `Invalid` naming the query parameter `environment` if it is not there, or not the caller's to see."""
+    if key not in await environment_keys(work, project_key):
+        detail = f"there is no environment `{key}`"
+        raise Invalid(detail, errors=[FieldError("environment", detail)])
+
+
 async def require_named(
     work: Work, place: Place | Ledger, *, service: str | None = None, environments: tuple[str | None, ...] = ()
 ) -> None:

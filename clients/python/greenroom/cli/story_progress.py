@@ -12,7 +12,7 @@ from greenroom.cli.decision import ALLOW, DENY, EXIT_CODES, WAIT, Decision, NoDe
 from greenroom.cli.decision_words import STYLES, said
 from greenroom.cli.screen import Part, table, visible
 from greenroom.cli.session import Session
-from greenroom.cli.subject import Digest, checked_digest
+from greenroom.cli.subject import checked_digest
 from greenroom.cli.times import shown
 
 STATES: Final = ("in_work", "dark_in_production", "being_rolled_out", "released", "to_be_cleaned_up")
@@ -30,7 +30,13 @@ def add_to(group: typer.Typer) -> None:
     command(group, "board", needs=Needs.ENVIRONMENT)(show_board)
 
 
-def ask_done(session: Session, story: StoryKey, digest: Digest = None) -> None:
+def ask_done(
+    session: Session,
+    story: StoryKey,
+    digest: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Look at this build, in the service that it is of.")
+    ] = None,
+) -> None:
     """Ask whether a story is done, by the policy in force: 0 done, 10 not yet, 20 not as it is.
 
     Asked in every service that works on it, in what is live or else the newest build; `--digest` names another build.
