@@ -28,10 +28,10 @@ from greenroom_server.web.scope import request_id_of
 
 _PROJECT: Final = "/api/v1/projects/{project}"
 _PERMITS: Final = f"{_PROJECT}/permits"
-_PERMIT: Final = f"{_PERMITS}/{{permit}}"
+_PERMIT: Final = f"{_PERMITS}/{{permit:uuid}}"
 _KEYS: Final = f"{_PROJECT}/permit-keys"
 _GLASSES: Final = f"{_PROJECT}/break-glass"
-_GLASS: Final = f"{_GLASSES}/{{break_glass}}"
+_GLASS: Final = f"{_GLASSES}/{{break_glass:uuid}}"
 
 
 async def list_permits(call: Call) -> Reply:

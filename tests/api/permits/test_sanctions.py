@@ -134,6 +134,18 @@ async def test_a_revoked_permit_lets_nothing_through(permitting: Permitting) -> 
     assert (await permitting.read(permit))["state"] == "revoked"
 
 
+async def test_an_expired_permit_lets_nothing_through(permitting: Permitting) -> None:
+    """Who starts after its time has none, whatever moment the report names."""
+    await permitting.ready()
+    permit = await permitting.issued(valid_for_s=1)
+    while (await permitting.read(permit))["state"] != "expired":
+        pass
+
+    started = await permitting.started(permit=permit["id"], started_at=permit["issued_at"])
+
+    assert started["sanction"] == "unsanctioned"
+
+
 async def test_an_event_of_another_tool_finds_a_used_permit(permitting: Permitting) -> None:
     """Who tells only afterwards uses the permit before; the event binds and closes it."""
     await permitting.ready()

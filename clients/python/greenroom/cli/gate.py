@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from greenroom.cli import gate_log, gate_permit, readiness
+from greenroom.cli import gate_log, gate_permit, gate_verify, readiness
 from greenroom.cli.arguments import Slot
 from greenroom.cli.command import Needs, command
 from greenroom.cli.decision import Decision, read_decision
@@ -133,6 +133,7 @@ def simulate_gate(
 
 
 gate_permit.add_to(group)
+gate_verify.add_to(group)
 gate_log.add_to(group)
 readiness.add_to(group)
 
