@@ -49,6 +49,7 @@ REAL: Final = {
     "environment": "staging",
     "flag": "new-checkout",
     "segment": "staff",
+    "change_request": "1",
     "key": "new-checkout",
     "webhook": "on-call",
     "delivery": "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",
