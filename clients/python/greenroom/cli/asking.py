@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from greenroom.cli.decision import ALLOW
 from greenroom.cli.differences import lines
 from greenroom.cli.errors import CommandError, UsageError
+from greenroom.cli.problems import decided
 from greenroom.cli.screen import Screen
 from greenroom.cli.session import Session
 
@@ -48,6 +50,7 @@ def carry_out(session: Session, proposal: Proposal, consent: Consent) -> Any:
     if consent.dry_run or asks or not (screen.is_json or screen.is_quiet):
         looked = proposal.make(True)
         _show(screen, proposal.title, looked["changes"], is_result=consent.dry_run)
+        _warn(screen, looked)
         if consent.dry_run:
             return None if not screen.is_json else screen.json(looked)
         if looked["changes"] and asks:
@@ -71,6 +74,18 @@ def agree(screen: Screen, title: str) -> None:
 def is_production(session: Session) -> bool:
     """Whether the environment's tier is production."""
     return str(session.api.get(session.environment_path()).body["tier"]) == "production"
+
+
+def _warn(screen: Screen, looked: Any) -> None:
+    """Tell what the release policy would hold up, where the environment's gate lets it pass all the same."""
+    for decision in looked.get("decisions", []):
+        if decision["decision"] != ALLOW and not screen.is_quiet:
+            flag, where = decision["subject"]["flag"], decision["target"]["environment"]
+            screen.warn(
+                f"the release policy says {decision['decision']} to `{flag}` in `{where}`, and does not hold it"
+            )
+            for line in decided(decision):
+                screen.say(f"  {line}")
 
 
 def _show(screen: Screen, title: str, changes: list[Any], *, is_result: bool) -> None:

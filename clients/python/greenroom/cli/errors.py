@@ -4,7 +4,9 @@ CommandError                1   refused: by the server (4xx), or by the person w
 ├── UsageError              2   the command cannot be carried out as it was typed
 ├── Unreachable             3   no answer, one that says "not now" (429, 5xx), or one that cannot be read
 ├── NothingThere            4   no such thing, or none that this token may see
-└── ChangesPending          5   `--check` found differences
+├── ChangesPending          5   `--check` found differences
+├── ReleaseWaits            10  the release policy wants something first before the flag may be lit
+└── ReleaseDenied           20  the release policy does not let the flag be lit
 
 A command that decides something may end with codes of its own from 10 on: raise `typer.Exit`.
 """
@@ -18,6 +20,8 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 NOTHING_THERE: Final = 4
 CHANGES_PENDING: Final = 5
+WAITS: Final = 10
+DENIED: Final = 20
 INTERRUPTED: Final = 130
 
 
@@ -58,3 +62,15 @@ class ChangesPending(CommandError):
     """what is there differs from what is wanted"""
 
     exit_code = CHANGES_PENDING
+
+
+class ReleaseWaits(CommandError):
+    """the release policy wants something first"""
+
+    exit_code = WAITS
+
+
+class ReleaseDenied(CommandError):
+    """the release policy does not allow it"""
+
+    exit_code = DENIED

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from greenroom.cli.asking import Yes, agree
+from greenroom.cli.asking import Consent, DryRun, Proposal, Yes, agree, carry_out
 from greenroom.cli.command import Needs, command
 from greenroom.cli.documents import YAML, read_document
 from greenroom.cli.errors import CommandError, UsageError
@@ -153,6 +153,38 @@ def show_policy(session: Session, policy: Version) -> None:
 def write_schema(session: Session) -> None:
     """Write the JSON Schema of policies, with which an editor completes and checks them, to standard output."""
     sys.stdout.write(session.api.text(_SCHEMA, "application/schema+json"))
+
+
+@command(group, "gate", needs=Needs.ENVIRONMENT)
+def look_after_gate(
+    session: Session,
+    mode: Annotated[
+        Literal["observe", "warn", "enforce"] | None, typer.Argument(help="What it should do; without it, it is shown.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; the audit log keeps it.")] = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Show or set what becomes of the policy's word when a flag is to be lit in an environment."""
+    path = session.environment_path("release-gate")
+    found = session.api.get(path)
+    if mode is None:
+        session.screen.result(found.body, _gate_words(found.body), keys=[found.body["mode"]])
+        return
+    wanted = {"mode": mode, "reason": reason}
+
+    def make(dry_run: bool) -> Any:
+        return session.api.change("PUT", path, wanted, if_match=found.etag, dry_run=dry_run).body
+
+    body = carry_out(session, Proposal(f"let the gate of `{session.environment}` {mode}", make), Consent(yes, dry_run))
+    if not dry_run:
+        session.screen.result(body, _gate_words(body), keys=[body["mode"]])
+
+
+def _gate_words(gate: dict[str, Any]) -> str:
+    asked = "a policy in force is asked" if gate["is_governed"] else "no policy in force has a rule on releases there"
+    usual = ", as is usual" if gate["is_default"] else ""
+    return f"{gate['environment']}: {gate['mode']}{usual}; {asked}"
 
 
 def version_of(text: str) -> tuple[str, str] | None:

@@ -6,9 +6,14 @@ from typing import Any, Final
 
 import httpx
 
-from greenroom.cli.errors import CommandError, NothingThere, Unreachable
+from greenroom.cli.errors import CommandError, NothingThere, ReleaseDenied, ReleaseWaits, Unreachable
 
 NOT_NOW: Final = frozenset({408, 429})
+_REFUSED_RELEASES: Final[Mapping[str, type[CommandError]]] = {
+    "release_waits": ReleaseWaits,
+    "release_denied": ReleaseDenied,
+}
+_BLOCKING: Final = frozenset({"pending", "fail", "error"})
 _HINTS: Final = {
     401: "log in again: `greenroom login`",
     403: "`greenroom whoami` shows what this token may do",
@@ -32,6 +37,7 @@ def error_of(response: httpx.Response) -> CommandError:
         kind = Unreachable
     elif status == 404:
         kind = NothingThere
+    kind = _REFUSED_RELEASES.get(str(problem.get("code")), kind)
     hint = _HINTS_OF_CODES.get(str(problem.get("code")), _HINTS.get(status, ""))
     return kind(detail, problem=problem, hint=hint)
 
@@ -59,12 +65,28 @@ def particulars(problem: Mapping[str, Any]) -> Iterator[str]:
             yield f"{pointer}: {text}" if text != detail else f"at {pointer}"
     if "limit" in problem:
         yield f"limit: {problem['limit']}, at most {problem.get('maximum')}"
+    yield from decided(problem.get("decision"))
     words = [str(problem[name]) for name in ("status", "code") if name in problem]
     instance = str(problem.get("instance", ""))
     if instance:
         words.append(instance.rpartition(":")[2])
     if words:
         yield f"({' '.join(words)})"
+
+
+def decided(decision: Any) -> Iterator[str]:
+    """What stands in the way of a release, what to do next, and where to read on; nothing for what is no decision."""
+    if not isinstance(decision, dict):
+        return
+    for rule in decision.get("rules", []):
+        if rule.get("outcome") in _BLOCKING and not rule.get("overridden_by"):
+            yield f"{rule.get('id')}: {rule.get('message') or rule.get('code')}"
+    for step in decision.get("steps", []):
+        yield f"next: {step}"
+    if decision.get("retry_at"):
+        yield f"with the same facts it may go at {decision['retry_at']}"
+    if decision.get("id"):
+        yield f"all of it: greenroom gate show {decision['id']}"
 
 
 def _problem_in(response: httpx.Response) -> Mapping[str, Any] | None:
