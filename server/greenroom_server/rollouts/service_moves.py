@@ -187,7 +187,7 @@ async def _restand(work: Work, release: Release, at: planning.Standing, what: st
 
 
 async def _done(work: Work, release: Release, changes: Changes) -> Outcome[ReleaseOut]:
-    return Outcome(await release_out(work, release), changes)
+    return Outcome(await release_out(work, release), changes, release.verdicts)
 
 
 def _who(work: Work) -> str:

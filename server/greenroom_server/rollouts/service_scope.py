@@ -5,7 +5,7 @@ version that it was decided on, so that of two servers one is refused, whatever 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from greenroom_server.errors import Conflict, NotFound
 from greenroom_server.flags.service_scope import get_environment, get_project
-from greenroom_server.flags.work import Work, require_environments
+from greenroom_server.flags.work import Verdict, Work, require_environments
 from greenroom_server.rollouts.plan import ALLOWED, Command, Given, Plan, Standing
 from greenroom_server.rollouts.reading import parts_of, plan_of, stored
 from greenroom_server.rollouts.schedule import instant_of, moment_at
@@ -33,7 +33,10 @@ class Fenced(Conflict):
 
 @dataclass(slots=True)
 class Release:
-    """A release with its plan, where it stands, and what it wrote to its flags."""
+    """A release with its plan, where it stands, and what it wrote to its flags.
+
+    `verdicts` are what the release policy said of what was written in this transaction.
+    """
 
     row: ReleaseRow
     plan: Plan
@@ -41,6 +44,7 @@ class Release:
     at: Standing
     written: dict[str, ReleaseFlagRow]
     approvals: list[ReleaseApprovalRow]
+    verdicts: list[Verdict] = field(default_factory=list)
 
     @property
     def path(self) -> str:

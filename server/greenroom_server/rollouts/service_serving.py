@@ -169,6 +169,7 @@ async def _write(work: Work, release: Release, made: Made, *, only_there: bool =
         target = parse(ConfigurationIn, made(owner, part, current))
         done = await replace_configuration(replace(work, if_match=None), _path(release, part), target)
         changes += under(f"/flags/{part.flag}", done.changes)
+        release.verdicts += done.verdicts
         await _remember(work, release, part.flag, target.model_dump(), done.result.version)
     return changes
 

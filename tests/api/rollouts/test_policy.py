@@ -86,6 +86,22 @@ async def test_a_plan_may_rather_be_held_by_a_freeze(scene: Scene) -> None:
     assert (await scene.told("go"))["step"] == 2
 
 
+async def test_a_preview_shows_what_the_policy_would_say(scene: Scene) -> None:
+    """Where production's gate only warns, the step is taken; the preview has the decision, and the answer names it."""
+    await frozen(scene)
+    gate = f"{scene.stage.environments}/production/release-gate"
+    put = await scene.admin.put(gate, json={"mode": "warn", "reason": "a first look"}, headers={"If-Match": "*"})
+    assert put.status_code == 200, put.text
+    await scene.made(steps=OUTSIDE)
+
+    looked = await scene.admin.post(f"{scene.path()}/go?dry_run=true", json={})
+    done = await scene.admin.post(f"{scene.path()}/go", json={})
+
+    assert [one["decision"] for one in looked.json()["decisions"]] == ["wait"]
+    assert ';verdict=wait;mode=warn;flag="express-delivery"' in done.headers["Release-Decisions"]
+    assert done.json()["step"] == 1
+
+
 async def test_what_time_alone_does_not_allow_is_held(scene: Scene) -> None:
     """A start at its time, for which an approval of the policy's is missing: held, with the decision."""
     await ruled_by(scene, {"id": "business", "kind": "approval", "role": "product", "count": 1})
