@@ -6,9 +6,10 @@ from greenroom_server.decisions.policies import PolicyShelf
 from greenroom_server.flags.answers import answer, work_of
 from greenroom_server.flags.work import plain
 from greenroom_server.readiness import service_reports as reports
+from greenroom_server.readiness.pace import Computing
 from greenroom_server.readiness.service_figures import MAX_DAYS, read_figures
 from greenroom_server.readiness.service_switch import switch_mode
-from greenroom_server.readiness.wire import MAX_BUILDS, MIN_BUILDS, ReadinessIn, ThresholdsIn
+from greenroom_server.readiness.wire import MAX_BUILDS, MIN_BUILDS, ReadinessIn, ReadinessOut, ThresholdsIn
 from greenroom_server.releases.wire import ModeIn
 from greenroom_server.web.asking import number_of, text_of
 from greenroom_server.web.call import Call
@@ -30,15 +31,20 @@ async def keep_readiness_report(call: Call) -> Reply:
     return answer(call, outcome, created_at=reports.report_path(project, outcome.result.id or ""))
 
 
-async def read_delivery_figures(call: Call) -> Reply:
-    environment = text_of(call, "environment", KEY_PATTERN)
-    days = number_of(call, "days", default=30, most=MAX_DAYS)
-    found = await read_figures(work_of(call), call.params["project"], call.params["service"], environment, days)
-    return Reply(body=plain(found))
-
-
 def readiness_routes(shelf: PolicyShelf) -> tuple[Route, ...]:
     """The routes; compiled policies come off the shelf."""
+    computing = Computing()
+
+    async def report(call: Call, wanted: ReadinessIn) -> ReadinessOut:
+        async with computing.turn():
+            return await reports.make_report(work_of(call), _asked(call, wanted), shelf)
+
+    async def read_delivery_figures(call: Call) -> Reply:
+        environment = text_of(call, "environment", KEY_PATTERN)
+        days = number_of(call, "days", default=30, most=MAX_DAYS)
+        async with computing.turn():
+            found = await read_figures(work_of(call), call.params["project"], call.params["service"], environment, days)
+        return Reply(body=plain(found))
 
     async def read_readiness(call: Call) -> Reply:
         thresholds = ThresholdsIn(
@@ -50,10 +56,10 @@ def readiness_routes(shelf: PolicyShelf) -> tuple[Route, ...]:
             builds=number_of(call, "builds", default=50, least=MIN_BUILDS, most=MAX_BUILDS),
             thresholds=thresholds,
         )
-        return Reply(body=plain(await reports.make_report(work_of(call), _asked(call, wanted), shelf)))
+        return Reply(body=plain(await report(call, wanted)))
 
-    async def look(call: Call) -> object:
-        return await reports.make_report(work_of(call), _asked(call, call.parse(ReadinessIn)), shelf)
+    async def look(call: Call) -> ReadinessOut:
+        return await report(call, call.parse(ReadinessIn))
 
     async def put_mode(call: Call) -> Reply:
         params, wanted = call.params, call.parse(ModeIn)
