@@ -104,10 +104,17 @@ class FactShelf:
             return None
         seen = await _see(ask, about, kept.named)
         if seen.state != kept.state:
+            self._drop(about, kept)
             return None
         if about in self._kept:  # somebody else's question may have taken its place meanwhile
             self._kept.move_to_end(about)
         return seen, kept.facts
+
+    def _drop(self, about: _About, kept: _Kept) -> None:
+        """Unless somebody else's question has put newer ones there meanwhile."""
+        if self._kept.get(about) is kept:
+            del self._kept[about]
+            self._size -= kept.size
 
     def _keep(self, about: _About, kept: _Kept) -> None:
         before = self._kept.pop(about, None)

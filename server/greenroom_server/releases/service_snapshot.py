@@ -13,15 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from greenroom_server.database.direct import Record
+from greenroom_server.errors import NotFound
 from greenroom_server.flags.service_dark import standings, stories_of
-from greenroom_server.flags.service_scope import environments_of, get_project
 from greenroom_server.flags.work import Work
 from greenroom_server.policy import facts
 from greenroom_server.releases import snapshot_queries as queries
 from greenroom_server.releases import snapshot_rows as rows
 from greenroom_server.releases.lineage import Lineage, commits_in
 from greenroom_server.releases.service_places import NO_SERVICE
-from greenroom_server.releases.service_scope import Place, get_service
+from greenroom_server.releases.service_scope import Place
 
 
 @dataclass(slots=True)
@@ -51,12 +51,9 @@ async def load_snapshot(
     Raises `NotFound` for an unknown project or service. An unknown digest, environment or flag is not there, and the
     core says what that means.
     """
-    project = await get_project(work.session, project_key)
-    environments = await environments_of(work.session, project)
-    place = Place(project.id, project.key)
-    service_id = await _service_id(work, place, request.service)
-    loading = _Loading(work, place, service_id, request, frozenset(besides))
     await work.session.flush()  # the questions go past the session
+    place, service_id, environments = await _place_of(work, project_key, request.service)
+    loading = _Loading(work, place, service_id, request, frozenset(besides))
     await _load_builds(loading, [] if request.digest is None else [request.digest], with_running=True)
     await _load_commits(loading)
     asked = await _stories_asked_about(loading)
@@ -67,7 +64,7 @@ async def load_snapshot(
     flags, hidden = await _load_flags(loading, found, stories)
     deployments = tuple(rows.deployments_of(request.service, found["deployments"]))
     return facts.Snapshot(
-        project=project.key,
+        project=project_key,
         service=request.service,
         seq=found["seq"],
         mode=found["mode"] or "delivery",
@@ -84,9 +81,18 @@ async def load_snapshot(
     )
 
 
-async def _service_id(work: Work, place: Place, key: str) -> UUID:
-    """`NO_SERVICE` has no builds; what is said of no service in particular bears on it too."""
-    return UUID(int=0) if key == NO_SERVICE else (await get_service(work, place, key)).id
+async def _place_of(work: Work, project_key: str, service: str) -> tuple[Place, UUID, Sequence[Any]]:
+    """The project, the service's id, and the environments, first stage first.
+
+    `NO_SERVICE` has no builds; what is said of no service in particular bears on it too.
+    """
+    found = await queries.PLACE.of(work.session, project=project_key, service=service)
+    if not found:
+        raise NotFound(f"there is no project `{project_key}`")
+    (row,) = found
+    if row["service_id"] is None and service != NO_SERVICE:
+        raise NotFound(f"there is no service `{service}` in project `{project_key}`")
+    return Place(row["id"], project_key), row["service_id"] or UUID(int=0), row["environments"]
 
 
 async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_running: bool) -> None:
@@ -234,6 +240,7 @@ def _story(story: Sequence[Any], hidden: Mapping[str, set[str]]) -> facts.Story:
     return facts.Story(key, tuple(sorted({*flags, *hidden.get(key, ())})), latest, reopened_at)
 
 
-def _environment(row: Any, deployments: Sequence[facts.Deployment]) -> facts.Environment:
-    slots = {one.slot for one in deployments if one.environment == row.key and one.slot is not None}
-    return facts.Environment(row.key, row.position, row.tier, row.production_like, tuple(sorted(slots)))
+def _environment(row: Sequence[Any], deployments: Sequence[facts.Deployment]) -> facts.Environment:
+    key, position, tier, production_like = row
+    slots = {one.slot for one in deployments if one.environment == key and one.slot is not None}
+    return facts.Environment(key, position, tier, production_like, tuple(sorted(slots)))

@@ -43,6 +43,13 @@ def _ms(column: str) -> str:
     return f"floor(extract(epoch FROM {column}) * 1000)::bigint"
 
 
+PLACE: Final = _asked("""
+SELECT project.id, service.id AS service_id,
+    (SELECT coalesce(json_agg(json_build_array(key, position, tier, production_like) ORDER BY position, key), '[]')
+     FROM environment WHERE project_id = project.id) AS environments
+FROM project LEFT JOIN service ON service.project_id = project.id AND service.key = :service
+WHERE project.key = :project
+""")
 # The builds that everything is about: the one asked about, those that run anywhere, and others by their digests; and
 # which of them are live in the environment asked about.
 BUILDS: Final = _asked(f"""
