@@ -132,6 +132,7 @@ async def test_flags_are_looked_at_as_they_were_then(deciding: Deciding) -> None
     """Lit when the build was ready, though dark now: blocked. Dark then, though lit now: it would have gone."""
     dark = {"id": "dark", "kind": "flags_dark", "actions": ["deploy"], "missing_flag": "deny"}
     await deciding.ruled_by({**dark, "unfinished_stories": "must_be_dark"})
+    await deciding.gate("observe")
     stage = deciding.releases.stage
     await stage.made("lit-then", stories=["SHOP-901"])
     await stage.made("dark-then", stories=["SHOP-902"])
@@ -153,6 +154,7 @@ async def test_the_first_build_of_all_brings_everything_in_it(deciding: Deciding
     """Nothing was live before it, so its stories are new, also where every other build has grown from it."""
     dark = {"id": "dark", "kind": "flags_dark", "actions": ["deploy"], "missing_flag": "deny"}
     await deciding.ruled_by({**dark, "unfinished_stories": "must_be_dark"})
+    await deciding.gate("observe")
     stage = deciding.releases.stage
     await stage.made("lit", stories=["SHOP-904"])
     done(await stage.admin.post(f"{stage.flag('lit', 'production')}/enable"))
