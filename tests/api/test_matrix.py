@@ -98,6 +98,7 @@ RELEASE_BODIES: Final[dict[str, Any]] = {
     "revoke_evidence": {"reason": "wrong"},
     "create_parity": {"environment": "development", "of": "development"},
     "create_provenance": {"digest": DIGEST, "builder": "ci://main"},
+    "create_health": {"environment": "production", "source": "errors", "is_healthy": True},
     "create_demo": {"stories": ["SHOP-117"], "environment": "development"},
     "create_obstacle": {"environment": "development", "text": "in the way"},
     "create_incident": {"environment": "development", "text": "on fire"},

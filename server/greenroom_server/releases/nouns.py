@@ -41,6 +41,14 @@ PROVENANCE: Final = Noun(
     "facts.write",
     end=None,
 )
+HEALTH: Final = Noun(
+    "health",
+    "health",
+    wire.HealthIn,
+    wire.HealthOut,
+    "facts.write",
+    end=None,
+)
 DEMO: Final = Noun(
     "demo", "demos", wire.DemoIn, wire.DemoOut, "stories.write", end="revoke", end_permission="evidence.revoke"
 )
@@ -94,4 +102,4 @@ WAIVER: Final = Noun(
     end_permission="judgements.write",
     takes_person=True,
 )
-NOUNS: Final = (PARITY, PROVENANCE, DEMO, OBSTACLE, INCIDENT, APPROVAL, VETO, WAIVER)
+NOUNS: Final = (PARITY, PROVENANCE, HEALTH, DEMO, OBSTACLE, INCIDENT, APPROVAL, VETO, WAIVER)

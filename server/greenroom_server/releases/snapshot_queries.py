@@ -118,7 +118,7 @@ SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]') FROM (
 _FACTS: Final = f"""
 SELECT coalesce(json_agg(row_to_json(found) ORDER BY found.seq), '[]')
 FROM unnest(ARRAY['parity', 'provenance', 'demo', 'obstacle', 'incident', 'approval', 'veto', 'waiver', 'permit',
-    'break_glass']) sort(kind)
+    'break_glass', 'health']) sort(kind)
 CROSS JOIN LATERAL (
     SELECT one.id, one.kind, one.seq, one.service, one.environment, one.digest, {_ms("one.at")} AS at, one.person,
         one.roles, one.body, {_ms("ending.at")} AS ended_at,
@@ -131,6 +131,7 @@ CROSS JOIN LATERAL (
         AND CASE sort.kind
             WHEN 'permit' THEN one.environment = :environment AND ending.id IS NULL
             WHEN 'break_glass' THEN true
+            WHEN 'health' THEN one.environment = :environment
             WHEN 'parity' THEN true
             WHEN 'demo' THEN jsonb_exists_any(one.body -> 'stories', CAST(:stories AS text[]))
             WHEN 'approval' THEN one.environment = :environment

@@ -186,6 +186,18 @@ def _permit(row: Row, body: Row) -> facts.Permit:
     )
 
 
+def _health(row: Row, body: Row) -> facts.HealthReading:
+    value = body["value"]
+    return facts.HealthReading(
+        source=body["source"],
+        environment=row["environment"],
+        at=row["at"],
+        seq=row["seq"],
+        value_micros=None if value is None else round(value * 1_000_000),
+        is_healthy=body["is_healthy"],
+    )
+
+
 def _break_glass(row: Row, body: Row) -> facts.BreakGlass:
     """What ends one that was used is its review; one that was not used is over then."""
     until, used = _moment(body["until"]), _followed(row, "use")
@@ -219,4 +231,5 @@ _KINDS: Final[dict[str, tuple[str, Callable[[Row, Row], Any]]]] = {
     "waiver": ("waivers", _waiver),
     "permit": ("permits", _permit),
     "break_glass": ("break_glasses", _break_glass),
+    "health": ("health", _health),
 }

@@ -40,6 +40,16 @@ class ProvenanceIn(_FactIn):
     branch: Label | None = None
 
 
+class HealthIn(_FactIn):
+    """How an environment is, as a source of health sees it; `value` is what it measured, for people."""
+
+    service: Key | None = None
+    environment: Key
+    source: Key
+    is_healthy: bool
+    value: float | None = Field(default=None, ge=-1e9, le=1e9)
+
+
 class DemoIn(_FactIn):
     """Stories were shown to an audience in an environment (and slot)."""
 
@@ -152,6 +162,16 @@ class ProvenanceOut(_FactOut):
     commit: str | None
     branch: str | None
     is_verified: bool
+
+
+class HealthOut(_FactOut):
+    """How an environment was, as a source of health saw it."""
+
+    service: str | None
+    environment: str
+    source: str
+    is_healthy: bool
+    value: float | None
 
 
 class AcceptanceOut(Closed):

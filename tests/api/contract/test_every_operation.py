@@ -123,7 +123,7 @@ RELEASES = (
     *("register_build", "declare_digest", "read_registered_build", "list_registered_builds"),
     *("start_deployment", "finish_deployment", "make_live", "read_deployment", "list_deployments"),
     *("add_evidence", "read_evidence", "list_evidence", "revoke_evidence"),
-    *("create_provenance", "list_provenances", "take_in_events"),
+    *("create_provenance", "list_provenances", "create_health", "list_health", "take_in_events"),
     *(
         name
         for kind, plural, end in ENDS
