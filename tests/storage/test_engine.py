@@ -11,10 +11,11 @@ import pytest_asyncio
 from asyncpg.exceptions import PostgresError
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from greenroom_server.database.connect import Timeouts, driver_dsn
 from greenroom_server.database.direct import fetch_one
-from greenroom_server.database.engine import Database, announce
+from greenroom_server.database.engine import Database, announce, keep_anyway
 from greenroom_server.database.translate import Busy
 from greenroom_server.errors import Conflict, NotFound, Unavailable
 
@@ -57,6 +58,43 @@ async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
     with pytest.raises(NotFound):
         await work()
     assert await ids(database) == []
+
+
+async def refuse(database: Database, keeps: int, error: Exception | None, *, dry_run: bool = False) -> None:
+    """Write 1, have `keeps` kept anyway, and end with the error."""
+
+    async def keep(session: AsyncSession) -> None:
+        await session.execute(insert(thing).values(id=keeps))
+
+    async with database.transaction(dry_run=dry_run) as session:
+        await session.execute(insert(thing).values(id=1))
+        keep_anyway(session, keep)
+        if error is not None:
+            raise error
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_leaves_what_is_kept_anyway(database: Database) -> None:
+    """Its writes are undone, and what belongs to the refusal is written by a transaction of its own."""
+    with pytest.raises(NotFound):
+        await refuse(database, 2, NotFound())
+    assert await ids(database) == [2]
+
+    with pytest.raises(NotFound, match="as it was"):
+        await refuse(database, 2, NotFound("as it was"))  # it is there already, so it cannot be kept once more
+    assert await ids(database) == [2]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_kept_besides_what_goes_well_or_wrong(database: Database) -> None:
+    """Only of what was refused: not of a success, of a dry run, or of a defect."""
+    with pytest.raises(NotFound):
+        await refuse(database, 2, NotFound(), dry_run=True)
+    with pytest.raises(ZeroDivisionError):
+        await refuse(database, 3, ZeroDivisionError())
+    await refuse(database, 4, None)
+
+    assert await ids(database) == [1]
 
 
 @pytest.mark.asyncio
