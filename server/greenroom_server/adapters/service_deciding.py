@@ -12,7 +12,7 @@ from greenroom_server.adapters.tables import IntegrationRow
 from greenroom_server.decisions.service_decisions import Made, keep_decision, make_decision
 from greenroom_server.decisions.service_look import Shelves
 from greenroom_server.decisions.wire import DecisionIn
-from greenroom_server.errors import Conflict, Invalid
+from greenroom_server.errors import Invalid
 from greenroom_server.flags.work import Work
 from greenroom_server.policy.explain import headline, next_steps, sentences
 
@@ -51,8 +51,6 @@ async def decide_on(
         return Refusal(f"`{name}` cannot be asked about: is it among the integration's `places`?")
     try:
         return await make_decision(_work(session, row, now), row.project, asked, shelves)
-    except Conflict as error:  # several builds of the commit
-        return Refusal(f"{error.detail} [digest.ambiguous]")
     except Invalid as error:
         return Refusal("; ".join(one.detail for one in error.errors) or error.detail)
 

@@ -31,7 +31,7 @@ FILTERS: Final = {
     "service": KEY_PATTERN,
     "environment": KEY_PATTERN,
     "verdict": re.compile("allow|wait|deny"),
-    "action": re.compile("deploy|switch|release|darken|rollback"),
+    "action": re.compile("[a-z][a-z0-9_-]{0,39}"),
 }
 _PROJECT: Final = "/api/v1/projects/{project}"
 _POLICIES: Final = f"{_PROJECT}/policies"

@@ -21,7 +21,7 @@ from greenroom_server.decisions.service_look import Seen, Shelves, find_policy
 from greenroom_server.decisions.service_policies import author_of, get_version
 from greenroom_server.decisions.tables import DecisionRow
 from greenroom_server.decisions.wire import DecisionIn, DecisionSummary, ReplayOut, SimulationIn
-from greenroom_server.errors import Conflict, FieldError, Invalid, NotFound
+from greenroom_server.errors import FieldError, Invalid, NotFound
 from greenroom_server.flags.work import Outcome, Work
 from greenroom_server.policy.canonical import decision_bytes, write_decision
 from greenroom_server.policy.compiled import Policy
@@ -43,6 +43,14 @@ _TYPES: Final = {
     column.name: column.type.compile(_POSTGRESQL.dialect())
     for column in DecisionRow.__table__.columns  # type: ignore[attr-defined]
 }
+# What a question about an action has to name.
+_ABOUT: Final = {
+    "deploy": ("digest",),
+    "switch": ("digest",),
+    "rollback": ("digest",),
+    "release": ("flag", "audience"),
+    "darken": ("flag",),
+}
 MAX_INPUTS_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -60,7 +68,8 @@ class Made:
 async def make_decision(work: Work, project_key: str, wanted: DecisionIn, shelves: Shelves) -> Made:
     """Decide on one state of the store, which a reading transaction sees.
 
-    Raises `NotFound` for a project that is not there; an unknown service, environment or digest is decided: denied.
+    Raises `NotFound` for a project that is not there; an unknown service, environment, action or digest is decided:
+    denied.
     """
     return await decide_again(work, project_key, await _request_of(work, project_key, wanted), shelves)
 
@@ -115,7 +124,7 @@ async def keep_decision(
     policy asks for permits it is the permit that lets through and not the decision.
     """
     decision, request, seen = made.decision, made.request, made.seen
-    subject, body = request.digest or request.flag or "", decision_bytes(decision)
+    subject, body = request.digest or request.commit or request.flag or "", decision_bytes(decision)
     values = {
         "id": made.id,
         "project_id": seen.place.project_id,
@@ -136,10 +145,13 @@ async def keep_decision(
     if uses_break_glass(made) and not is_of_permit:
         await use_break_glass(work, made, path)
     told = {"decision": decision.verdict, "service": request.service, "environment": request.environment}
+    event = request.action if request.action in _ABOUT else "unknown"
+    if event == "unknown":
+        told["action"] = request.action
     told |= {"subject": subject, "inputs_digest": decision.inputs_digest, **told_besides}
     changes = [{"path": "", "op": "add", "to": told}]
     row = Inserted("decision", _TYPES, values)
-    await work.note(seen.place.project_key, f"decision.{request.action}", path, changes, row=row)
+    await work.note(seen.place.project_key, f"decision.{event}", path, changes, row=row)
     return Outcome(answered(orjson.loads(body), str(made.id), simulated=False), changes)
 
 
@@ -262,10 +274,11 @@ async def _request_of(work: Work, project_key: str, wanted: DecisionIn | Simulat
     if not work.principal.sees_environment(wanted.environment):
         detail = "this token is limited to other environments"
         raise Invalid(errors=[FieldError("/environment", detail)])
-    digest = wanted.digest
     _check_named(wanted)
+    digest, commit = wanted.digest, None
     if digest is None and wanted.commit is not None:
         digest = await _digest_of_commit(work, project_key, wanted.service, wanted.commit)
+        commit = wanted.commit if digest is None else None
     return Request(
         action=wanted.action,
         service=wanted.service,
@@ -276,13 +289,13 @@ async def _request_of(work: Work, project_key: str, wanted: DecisionIn | Simulat
         flag=wanted.flag,
         audience=wanted.audience,
         scheduled_for=None if wanted.scheduled_for is None else instant_of(wanted.scheduled_for),
+        commit=commit,
     )
 
 
 def _check_named(wanted: DecisionIn | SimulationIn) -> None:
-    """Raises `Invalid` unless the request names what its action is about."""
-    needed = {"release": ("flag", "audience"), "darken": ("flag",)}.get(wanted.action, ("digest",))
-    for member in needed:
+    """Raises `Invalid` unless the request names what its action is about; what others are about nobody knows."""
+    for member in _ABOUT.get(wanted.action, ()):
         has_other = member == "digest" and (wanted.commit or (wanted.action == "switch" and wanted.slot))
         if getattr(wanted, member) is None and not has_other:
             detail = f"`{member}` is missing: the action `{wanted.action}` is about it"
@@ -290,15 +303,12 @@ def _check_named(wanted: DecisionIn | SimulationIn) -> None:
 
 
 async def _digest_of_commit(work: Work, project_key: str, service: str, commit: str) -> str | None:
-    """The digest of the one build of a commit, None if nobody knows one; raises `Conflict` if there are several."""
+    """The digest of the one build of a commit; None if nobody knows one, or there are several."""
     try:
         found = await page_builds(work, project_key, service, commit, before=None, limit=2)
     except NotFound:
         return None
-    if len(found) > 1:
-        detail = f"there are several builds of the commit `{commit}`: name the `digest`"
-        raise Conflict(detail, code="digest_ambiguous")
-    return found[0].digests[0].digest if found else None
+    return found[0].digests[0].digest if len(found) == 1 else None
 
 
 async def _simulated_policy(work: Work, seen: Seen, wanted: SimulationIn, shelf: PolicyShelf) -> Policy | None:

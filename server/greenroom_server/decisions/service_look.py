@@ -49,6 +49,7 @@ class _About(NamedTuple):
     service: str
     environment: str
     digest: str | None
+    commit: str | None
     flag: str | None
     is_release: bool
 
@@ -154,7 +155,7 @@ async def policy_in_force(session: AsyncSession, shelf: PolicyShelf, project_id:
 
 async def see(session: AsyncSession, project_key: str, request: Request) -> Seen:
     """How the store stands, for a decision that needs no facts. Raises `NotFound` for an unknown project."""
-    about = _About(project_key, request.service, request.environment, None, None, is_release=False)
+    about = _About(project_key, request.service, request.environment, None, None, None, is_release=False)
     return await _see(partial(fetch_one, session), about, _Named())
 
 
@@ -181,7 +182,8 @@ def _size_of(facts: Index) -> int:
 
 def _about(project_key: str, request: Request) -> _About:
     is_release = request.action == "release"
-    return _About(project_key, request.service, request.environment, request.digest, request.flag, is_release)
+    place = (project_key, request.service, request.environment)
+    return _About(*place, request.digest, request.commit, request.flag, is_release)
 
 
 async def _see(ask: _Ask, about: _About, named: _Named) -> Seen:

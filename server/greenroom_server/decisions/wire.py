@@ -13,7 +13,8 @@ from greenroom_server.flags.wire import Closed, Key
 from greenroom_server.web.times import Moment
 from greenroom_server.webhooks.address import MAX_URL_LENGTH
 
-Action = Literal["deploy", "switch", "release", "darken", "rollback"]
+# One that no policy can be about is no mistake of form: it is decided, and denied.
+Action = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Verdict = Literal["allow", "wait", "deny"]
 Mode = Literal["delivery", "deployment", "hold"]
 GateMode = Literal["observe", "warn", "enforce"]
@@ -136,7 +137,10 @@ class PolicyDifferenceOut(Closed):
 
 
 class _Question(Closed):
-    """May this be done there? A deploy, switch or rollback names a digest; a release a flag and its audience."""
+    """May this be done there? A deploy, switch or rollback names a digest; a release a flag and its audience.
+
+    Any other action is denied.
+    """
 
     action: Action
     service: Key

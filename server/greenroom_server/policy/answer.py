@@ -52,6 +52,7 @@ def _decision(index: Index, request: Request, policy: Policy | None, now: Instan
         inputs_digest=inputs_digest(inputs),
         inputs=inputs,
         digest=request.digest,
+        commit=request.commit,
         slot=request.slot,
         flag=request.flag,
         audience=request.audience,

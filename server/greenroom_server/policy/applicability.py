@@ -1,7 +1,7 @@
 """Which rules of a policy bear on which request: the linter and the decision ask the same functions."""
 
 from greenroom_server.policy.document import EnvironmentFilter, PolicyDocument, Rule
-from greenroom_server.policy.facts import Action, Mode
+from greenroom_server.policy.facts import Mode
 
 
 def environments_of(rule: Rule, document: PolicyDocument) -> tuple[str, ...]:
@@ -19,7 +19,7 @@ def is_about(rule: Rule, document: PolicyDocument, environment: str) -> bool:
     return spec is not None and spec.tier == "production"
 
 
-def applies(rule: Rule, document: PolicyDocument, action: Action, environment: str, mode: Mode) -> bool:
+def applies(rule: Rule, document: PolicyDocument, action: str, environment: str, mode: Mode) -> bool:
     """Whether a rule is asked at all. `darken` is always allowed, so no rule applies to it."""
     return (
         action != "darken"

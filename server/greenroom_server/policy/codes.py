@@ -43,7 +43,9 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
             "The environment ran another build at that moment, or work on the story came later.",
             "Demonstrate it again.",
         ),
-        "digest.ambiguous": Code("Several builds claim the digest.", "Correct the registered builds."),
+        "digest.ambiguous": Code(
+            "Several builds claim the digest, or are of the commit.", "Name the digest, or correct the builds."
+        ),
         "digest.unknown": Code("No registered build has the digest.", "Register the build."),
         "done.uncovered": Code(
             "No rule for a release is about this condition, so no story can be done.", "Add a rule with the condition."

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from greenroom_server.policy.facts import Action, Instant, Mode
+from greenroom_server.policy.facts import Instant, Mode
 
 Verdict: TypeAlias = Literal["allow", "wait", "deny"]
 Outcome: TypeAlias = Literal["pass", "pending", "fail", "waived", "not_applicable", "warn", "error"]
@@ -57,7 +57,7 @@ class Decision:
     """
 
     verdict: Verdict
-    action: Action
+    action: str
     service: str
     environment: str
     policy_name: str
@@ -70,6 +70,7 @@ class Decision:
     inputs_digest: str
     rules: tuple[RuleResult, ...]
     digest: str | None = None
+    commit: str | None = None
     slot: str | None = None
     flag: str | None = None
     audience: str | None = None

@@ -69,7 +69,8 @@ def _asked(decision: Decision) -> str:
     if decision.flag is not None:
         whom = f" to {decision.audience}" if decision.audience else ""
         return f"{decision.action} of the flag {decision.flag}{whom} in {where}"
-    what = decision.service if decision.digest is None else f"{decision.service} {decision.digest[:19]}"
+    named = (decision.digest or decision.commit or "")[:19]
+    what = f"{decision.service} {named}" if named else decision.service
     return f"{decision.action} of {what} to {where}"
 
 

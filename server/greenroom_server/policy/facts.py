@@ -373,10 +373,11 @@ class Snapshot:
 class Request:
     """What is asked. `digest` is of the build to deploy, switch to or roll back to; a release names flag and audience.
 
-    `scheduled_for` asks about that instant too.
+    `commit` stands where a digest was sought for it and it has none, or several. `scheduled_for` asks about that
+    instant too. An `action` that is not one of `Action` is denied.
     """
 
-    action: Action
+    action: str
     service: str
     environment: str
     requester: str
@@ -385,6 +386,7 @@ class Request:
     flag: str | None = None
     audience: str | None = None
     scheduled_for: Instant | None = None
+    commit: str | None = None
 
 
 JsonObject: TypeAlias = dict[str, Any]

@@ -36,7 +36,11 @@ def read_snapshot(written: Any) -> Snapshot:
 
 
 def write_request(request: Request) -> JsonObject:
-    return _writer(Request)(request)
+    """Plain JSON data; `commit` is left out where there is none, as older servers knew none."""
+    written = _writer(Request)(request)
+    if request.commit is None:
+        del written["commit"]
+    return written
 
 
 def read_request(written: Any) -> Request:

@@ -100,6 +100,7 @@ async def _load_builds(loading: _Loading, digests: Sequence[str], *, with_runnin
         "service_id": loading.service_id,
         "environment": loading.request.environment,
         "digests": list(digests),
+        "commit": loading.request.commit,
         "with_running": with_running,
     }
     found = await loading.ask(queries.BUILDS, **values)

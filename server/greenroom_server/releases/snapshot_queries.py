@@ -50,14 +50,17 @@ SELECT project.id, service.id AS service_id,
 FROM project LEFT JOIN service ON service.project_id = project.id AND service.key = :service
 WHERE project.key = :project
 """)
-# The builds that everything is about: the one asked about, those that run anywhere, and others by their digests; and
-# which of them are live in the environment asked about.
+# The builds that everything is about: the one asked about, those that run anywhere, others by their digests, and two of
+# a commit that stands for one (which shows that it has several); and which of them are live in the environment asked
+# about.
 BUILDS: Final = _asked(f"""
 WITH started AS (
     SELECT build_id FROM build_digest WHERE service_id = :service_id AND digest = ANY (CAST(:digests AS text[]))
     UNION
     SELECT build_digest.build_id FROM deployment JOIN build_digest USING (service_id, digest)
     WHERE service_id = :service_id AND removed_at IS NULL AND state = 'finished' AND :with_running
+    UNION
+    (SELECT id FROM build WHERE service_id = :service_id AND commit = CAST(:commit AS text) ORDER BY seq DESC LIMIT 2)
 )
 SELECT b.id, b.commit, b.seq, {_ms("b.registered_at")} AS registered_at, b.stories, b.triggered_by,
     (SELECT array_agg(digest ORDER BY d.seq, digest) FROM build_digest d WHERE d.build_id = b.id) AS digests,

@@ -1,5 +1,7 @@
 """Decisions: made from what is known, kept with it, and never an allow by absence."""
 
+from typing import Any
+
 import pytest
 from tests.api.decisions.conftest import Deciding, found, policy_of, question
 from tests.api.releases.conftest import commit_of, digest_of, done, moments_ago
@@ -28,6 +30,34 @@ async def test_what_nobody_knows_is_denied(deciding: Deciding, unknown: dict[str
     decision = await deciding.asked(1, **unknown)
 
     assert decision["decision"] == "deny", decision
+
+
+async def test_an_action_that_nobody_knows_is_denied_and_kept(deciding: Deciding) -> None:
+    """It needs no digest to be denied, is read, listed and replayed, and its event has a type that is known."""
+    await deciding.ruled_by()
+    asked = {"action": "teleport", "service": "web", "environment": "production"}
+
+    decision = done(await deciding.pipeline.post(deciding.decisions, json=asked))
+
+    path = f"{deciding.decisions}/{decision['id']}"
+    assert (decision["decision"], found(decision, "_policy")) == ("deny", ("fail", "policy.none"))
+    assert done(await deciding.pipeline.get(path)) == decision
+    assert done(await deciding.pipeline.post(f"{path}/replay"))["same"] is True
+    listed = done(await deciding.pipeline.get(deciding.decisions, params={"action": "teleport"}))["items"]
+    assert [one["id"] for one in listed] == [decision["id"]]
+    (event,) = done(await deciding.author.get(f"{deciding.project}/audit", params={"action": "decision.unknown"}))[
+        "items"
+    ]
+    assert event["changes"][0]["to"]["action"] == "teleport"
+
+
+@pytest.mark.parametrize("action", ["", "Deploy", "de ploy", "9lives", "a" * 41, None, 7])
+async def test_what_cannot_be_an_action_is_refused(deciding: Deciding, action: Any) -> None:
+    """A text that is no key is a mistake of form, and nothing is decided."""
+    refused = await deciding.pipeline.post(deciding.decisions, json=question(action=action))
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["pointer"] == "/action"
 
 
 async def test_evidence_turns_wait_into_allow_and_a_later_red_run_into_deny(deciding: Deciding) -> None:
@@ -106,18 +136,21 @@ async def test_every_decision_has_its_audit_event(deciding: Deciding) -> None:
 
 
 async def test_a_commit_names_its_one_build(deciding: Deciding) -> None:
-    """One build of the commit is meant; of two the digest must be named."""
+    """One build of the commit is meant; that it has two, or none, is a denial that is kept and replays."""
     await deciding.ruled_by()
     await deciding.green()
 
     by_commit = await deciding.asked(commit=commit_of(1))
     await deciding.releases.built(2, commit=commit_of(1))
-    ambiguous = await deciding.pipeline.post(deciding.decisions, json=question(commit=commit_of(1)))
+    ambiguous = await deciding.asked(commit=commit_of(1))
     unknown = await deciding.asked(commit=commit_of(99))
 
     assert (by_commit["decision"], by_commit["subject"]["digest"]) == ("allow", digest_of(1))
-    assert (ambiguous.status_code, ambiguous.json()["code"]) == (409, "digest_ambiguous")
-    assert unknown["decision"] == "deny"
+    assert [one["decision"] for one in (ambiguous, unknown)] == ["deny", "deny"]
+    assert [found(one, "_subject")[1] for one in (ambiguous, unknown)] == ["digest.ambiguous", "digest.unknown"]
+    assert ambiguous["subject"] == {"service": "web", "commit": commit_of(1)}
+    for one in (ambiguous, unknown):
+        assert done(await deciding.pipeline.post(f"{deciding.decisions}/{one['id']}/replay"))["same"] is True
 
 
 @pytest.mark.parametrize(

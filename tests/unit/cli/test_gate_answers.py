@@ -103,7 +103,7 @@ NO_DECISIONS: list[tuple[Said, int]] = [
     (Said.problem(401, "unauthenticated"), 1),
     (Said.problem(403, "forbidden"), 1),
     (Said.problem(404, "not_found"), 4),
-    (Said.problem(409, "digest_ambiguous"), 1),
+    (Said.problem(409, "key_in_use"), 1),
     (Said.problem(500, "internal"), 3),
     (Said(status=403, body="<html>no</html>", media_type="text/html"), 3),
     (Said(status=302, body="", headers=(("Location", "https://login.example"),)), 3),

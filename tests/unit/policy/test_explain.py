@@ -56,6 +56,8 @@ def test_release() -> None:
     )
     assert headline(decided(plain)) == f"wait: release of the flag {FLAG} in production may not go yet"
     assert headline(decided(asking(green(), digest=None, slot=None))) == "deny: deploy of shop to production may not go"
+    by_commit = asking(green(), digest=None, slot=None, commit="f6" * 20)
+    assert headline(decided(by_commit)) == "deny: deploy of shop f6f6f6f6f6f6f6f6f6f to production may not go"
 
 
 def test_softened_and_overridden() -> None:

@@ -275,6 +275,29 @@ def test_digest(digest: str | None, builds: tuple[Build, ...], code: str | None)
     assert {codes(decision).get(name) for name in ("c1-suite", "origin", "soak", "order", "c3-button")} == {code}
 
 
+@pytest.mark.parametrize(
+    ("of_commit", "code", "message"),
+    [
+        (0, "digest.unknown", "no build of `shop` is registered with the commit"),
+        (1, "digest.unknown", "no build of `shop` is registered with the commit"),
+        (2, "digest.ambiguous", "there are several builds of the commit"),
+    ],
+)
+def test_commit_that_stands_for_no_build(of_commit: int, code: str, message: str) -> None:
+    """Where no digest was found for a commit, the builds tell why; a digest found is asked about instead."""
+    commit = "f6" * 20
+    twins = tuple(
+        Build(f"twin-{number}", "shop", (f"sha256:{number:064x}",), commit, number, NOW) for number in range(of_commit)
+    )
+    situation = facts(green(), builds=(*green().snapshot.builds, *twins))
+
+    decision = decided(asking(situation, digest=None, commit=commit))
+
+    finding = next(one.finding for one in decision.rules if one.id == "_subject")
+    assert (decision.verdict, finding.code, decision.commit) == ("deny", code, commit)
+    assert finding.message.startswith(message)
+
+
 def test_policy_of_the_guide_is_what_is_tested() -> None:
     """The rules above are those of the guide."""
     assert set(DARK) <= {rule.id for rule in policy().document.rules}

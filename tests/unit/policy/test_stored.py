@@ -39,6 +39,15 @@ def test_what_came_later_may_be_absent() -> None:
     assert read_snapshot(written) == read_snapshot(stored())
 
 
+def test_commit_is_written_where_there_is_one() -> None:
+    """Requests of older servers have no such member, and keep the digest of their inputs."""
+    plain, by_commit = green().request, asking(green(), digest=None, commit="f6" * 20).request
+
+    assert "commit" not in write_request(plain)
+    assert [read_request(write_request(one)) for one in (plain, by_commit)] == [plain, by_commit]
+    assert write_decision(decided(asking(green(), digest=None, commit="f6" * 20)))["subject"]["commit"] == "f6" * 20
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [

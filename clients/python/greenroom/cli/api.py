@@ -120,6 +120,10 @@ class Api:
         headers = {"Content-Type": media_type}
         return self._answer(_Request("POST", path, _given(query), headers, _encoded(body), is_repeatable=True))
 
+    def tell(self, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """A POST that is kept once however often it comes; `headers` say what the content is."""
+        return self._answer(_Request("POST", path, {}, headers, content, is_repeatable=True))
+
     def change(
         self,
         method: str,

@@ -10,7 +10,7 @@ from greenroom.cli.arguments import Limit, Slot
 from greenroom.cli.asking import Yes, agree
 from greenroom.cli.command import command
 from greenroom.cli.errors import UsageError
-from greenroom.cli.evidence_files import FORMATS, Report, read_report
+from greenroom.cli.evidence_files import FORMATS, Report, event_headers, read_report
 from greenroom.cli.pipeline_run import this_run
 from greenroom.cli.screen import table
 from greenroom.cli.session import Session
@@ -208,10 +208,7 @@ def _add_as_it_is(session: Session, report: Report) -> None:
     if report.format == _OWN:
         _show_receipt(session, session.api.create(session.project_path("evidence"), report.content).body)
         return
-    path, media_type = session.project_path("events"), FORMATS[report.format]
-    made = session.api.change(
-        "POST", path, report.content, media_type=report.media_type or media_type, is_repeatable=True
-    ).body
+    made = session.api.tell(session.project_path("events"), report.content, event_headers(report.content)).body
     rows = [[one["type"], one["id"], one["status"], one["reason"] or one["fact"]] for one in made["items"]]
     session.screen.result(made, table(["event", "id", "", ""], rows), keys=[one["status"] for one in made["items"]])
 

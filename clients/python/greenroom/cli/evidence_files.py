@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from greenroom.cli.errors import UsageError
@@ -23,13 +24,16 @@ _EVENTS: Final = "application/cloudevents-batch+json"
 _SUITES: Final = frozenset({"testsuites", "testsuite", "testcase"})
 
 
+# What may stand in a header as it is; CloudEvents has everything else as percent and hexadecimal digits.
+_PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is sent. `media_type` is set where the format has several."""
+    """What is sent."""
 
     format: str
     content: bytes
-    media_type: str = ""
 
 
 def read_report(patterns: Sequence[str], wanted: str | None) -> Report:
@@ -41,9 +45,30 @@ def read_report(patterns: Sequence[str], wanted: str | None) -> Report:
         return Report(found, join_junit(contents))
     if len(contents) > 1:
         raise UsageError(f"{len(contents)} files of {found} are not one piece of evidence", hint="add them one by one")
-    content = contents[0][1]
-    is_batch = found == "cdevents" and content.lstrip()[:1] == b"["
-    return Report(found, content, _EVENTS if is_batch else "")
+    return Report(found, contents[0][1])
+
+
+def event_headers(content: bytes) -> dict[str, str]:
+    """The headers with which events are sent: CloudEvents, a batch of them, or a CDEvent without such an envelope.
+
+    That is sent in binary mode, which has the envelope in headers; the server says what is missing in it.
+    """
+    try:
+        document: Any = json.loads(content)
+    except ValueError:
+        document = None
+    if isinstance(document, list):
+        return {"Content-Type": _EVENTS}
+    if not _is_bare(document):
+        return {"Content-Type": FORMATS["cdevents"]}
+    told = {name: value for name in ("id", "source", "type") if isinstance(value := document["context"].get(name), str)}
+    attributes = {f"ce-{name}": quote(value, safe=_PLAIN) for name, value in told.items()}
+    return {"Content-Type": "application/json", "ce-specversion": "1.0", **attributes}
+
+
+def _is_bare(document: Any) -> bool:
+    """Whether it is a CDEvent as such, which has `context` and `subject`."""
+    return isinstance(document, dict) and isinstance(document.get("context"), dict) and "subject" in document
 
 
 def join_junit(contents: Sequence[tuple[str, bytes]]) -> bytes:
@@ -85,7 +110,7 @@ def _format_of(name: str, content: bytes) -> str:
         return "dsse"
     if "predicateType" in members:
         return "in-toto"
-    if "specversion" in members:
+    if "specversion" in members or _is_bare(first):
         return "cdevents"
     if "runs" in members:
         return "sarif"

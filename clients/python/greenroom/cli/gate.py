@@ -29,11 +29,15 @@ group = typer.Typer(
 )
 
 ABOUT_FLAGS: Final = ("release", "darken")
+_ABOUT_BUILDS: Final = ("deploy", "switch", "rollback")
 CALLBACK_KEY: Final = "GREENROOM_CALLBACK_SECRET"
 _FILE_ENDS: Final = (".yaml", ".yml", ".json")
 
 Action = Annotated[
-    Literal["deploy", "switch", "release", "darken", "rollback"], typer.Option(help="What is to be done.")
+    str,
+    typer.Option(
+        metavar="ACTION", help="What is to be done: deploy, switch, release, darken or rollback; any other is denied."
+    ),
 ]
 Flag = Annotated[str | None, typer.Option(help="The flag, for `release` and `darken`.")]
 Audience = Annotated[str | None, typer.Option(help="Who is to get it, for `release`: as approvals call them.")]
@@ -162,6 +166,8 @@ def _question(
                 f"`{action}` is about a flag: say `--flag`" + (" and `--audience`" if action == "release" else "")
             )
         asked |= {"flag": flag}
+    elif action not in _ABOUT_BUILDS:  # the server says no, whatever it is about
+        asked |= subject_of(*build).members | ({} if flag is None else {"flag": flag})
     else:
         if flag is not None or audience is not None:
             raise UsageError(f"`--flag` and `--audience` are for {' and '.join(f'`{one}`' for one in ABOUT_FLAGS)}")

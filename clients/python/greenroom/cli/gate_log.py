@@ -28,9 +28,7 @@ def list_decisions(
     service: Annotated[str | None, typer.Option("--service", "-s", help="Only of this service.")] = None,
     environment: Annotated[str | None, typer.Option("--environment", "-e", help="Only of this environment.")] = None,
     verdict: Annotated[Literal["allow", "wait", "deny"] | None, typer.Option(help="Only these.")] = None,
-    action: Annotated[
-        Literal["deploy", "switch", "release", "darken", "rollback"] | None, typer.Option(help="Only about this.")
-    ] = None,
+    action: Annotated[str | None, typer.Option(help="Only about this: deploy, release.")] = None,
 ) -> None:
     """List the last decisions: what was asked, by whom, and what was answered."""
     query = {"service": service, "environment": environment, "verdict": verdict, "action": action}

@@ -16,10 +16,20 @@ def without_build(question: Question) -> Finding | None:
     if request.action == "release":
         return pending("flag.build_not_live", f"no known build is live in `{request.environment}`")
     if request.digest is None:
-        return failed("digest.unknown", "the request names no digest")
+        return _no_digest(question)
     if request.digest in question.index.builds:
         return failed("digest.ambiguous", f"several builds claim `{request.digest}`")
     return failed("digest.unknown", f"no build of `{request.service}` is registered with `{request.digest}`")
+
+
+def _no_digest(question: Question) -> Finding:
+    """Where a commit stood for its build it has several, or nobody registered one."""
+    commit = question.request.commit
+    if commit is None:
+        return failed("digest.unknown", "the request names no digest")
+    if sum(build.commit == commit for build in question.snapshot.builds) > 1:
+        return failed("digest.ambiguous", f"there are several builds of the commit `{commit}`: name the digest")
+    return failed("digest.unknown", f"no build of `{question.request.service}` is registered with the commit `{commit}`")
 
 
 def not_in_build(question: Question, story: Story, build: Build) -> Finding | None:
