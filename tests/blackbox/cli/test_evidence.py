@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -147,6 +148,27 @@ def test_events_of_other_tools_are_taken_one_by_one_and_as_a_batch(gate: Gate) -
     assert "tested" not in gate.codes()
     (running,) = gate.pipeline.json("deployment", "list", *SERVICE, "-e", "staging")["items"]
     assert running["digest"] == digest_of(2)
+
+
+def test_an_event_without_an_envelope_is_told_in_binary_mode(gate: Gate) -> None:
+    """The command puts the envelope into headers, as any other tool may: both are the same event, and count once."""
+    environment = {"id": "staging"}
+    told = event("service.deployed", "web", {"environment": environment, "artifactId": artifact(1)})["data"]
+    told["context"]["source"] = "/Bücherei 1"
+    attributes = {**told["context"], "specversion": "1.0"}
+    headers = {f"ce-{name}": quote(attributes[name]) for name in ("specversion", "id", "source", "type")}
+    path = f"{gate.project}/events"
+
+    added = gate.pipeline.run("evidence", "add", gate.file("event.json", told), "-q").expect(0)
+    with gate.author() as admin:
+        again = admin.send("POST", path, told, **headers)["items"][0]
+        refused = admin.http.post(path, json=told, headers={**headers, "ce-id": "another"})
+
+    assert added.out.split() == ["accepted"]
+    assert (again["status"], again["source"]) == ("duplicate", "/Bücherei 1")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/context/id")
+    (running,) = gate.pipeline.json("deployment", "list", *SERVICE, "-e", "staging")["items"]
+    assert (running["digest"], running["state"]) == (DIGEST, "finished")
 
 
 def test_an_environment_that_drifted_holds_a_build_up(gate: Gate) -> None:

@@ -55,6 +55,25 @@ def test_each_answer_has_its_exit_code(gate: Terminal, shop: Shop, copy: str) ->
     assert "<testsuites>" in junit.read_text()
 
 
+def test_what_cannot_be_meant_is_denied_and_kept(gate: Terminal, shop: Shop, copy: str) -> None:
+    """An action that nobody knows, and a commit of two builds: an answer like any other, by the code 20."""
+    commit = "d" * 40
+    with Author(shop.server.url, shop.tokens["ADMIN_TOKEN"]) as author:
+        for digit in "de":
+            body = {"digests": [f"sha256:{digit * 64}"], "commit": commit}
+            author.send("POST", f"/api/v1/projects/{copy}/services/greenroom/builds", body)
+
+    teleported = gate.run("gate", "check", *GREENROOM, "--action", "teleport").expect(20)
+    ambiguous = gate.run("gate", "check", *GREENROOM, "--commit", commit).expect(20)
+    malformed = gate.run("gate", "check", *GREENROOM, "--action", "Tele Port").expect(1)
+    kept = json.loads(gate.run("gate", "report", "--json").expect(0).out)["items"]
+
+    assert "policy.none" in teleported.out
+    assert "digest.ambiguous" in ambiguous.out
+    assert "action" in malformed.err
+    assert [(one["action"], one["subject"]) for one in kept] == [("deploy", commit), ("teleport", "")]
+
+
 def test_a_fact_that_comes_in_ends_the_wait(gate: Terminal, shop: Shop, copy: str) -> None:
     """The command waits and says for what; the report arrives while it does, and it ends with allow."""
     build = ("--digest", "sha256:" + "f" * 64)
