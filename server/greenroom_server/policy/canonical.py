@@ -50,7 +50,11 @@ def write_decision(decision: Decision) -> JsonObject:
         "inputs_digest": decision.inputs_digest,
         "action": decision.action,
         "subject": _given(
-            service=decision.service, digest=decision.digest, commit=decision.commit, flag=decision.flag, audience=decision.audience
+            service=decision.service,
+            digest=decision.digest,
+            commit=decision.commit,
+            flag=decision.flag,
+            audience=decision.audience,
         ),
         "target": _given(environment=decision.environment, slot=decision.slot),
         "policy": {

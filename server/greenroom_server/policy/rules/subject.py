@@ -29,7 +29,9 @@ def _no_digest(question: Question) -> Finding:
         return failed("digest.unknown", "the request names no digest")
     if sum(build.commit == commit for build in question.snapshot.builds) > 1:
         return failed("digest.ambiguous", f"there are several builds of the commit `{commit}`: name the digest")
-    return failed("digest.unknown", f"no build of `{question.request.service}` is registered with the commit `{commit}`")
+    return failed(
+        "digest.unknown", f"no build of `{question.request.service}` is registered with the commit `{commit}`"
+    )
 
 
 def not_in_build(question: Question, story: Story, build: Build) -> Finding | None:
