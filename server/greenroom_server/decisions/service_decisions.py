@@ -135,7 +135,8 @@ async def keep_decision(
         "subject": subject,
         "requester": request.requester,
         **seen.marks._asdict(),
-        "policy_version_id": seen.version_id,
+        # INVARIANT: the policy that it was made by, which need not be the one in force: replays decide by it.
+        "policy_version_id": None if made.policy is None else seen.version_id,
         "inputs_digest": decision.inputs_digest,
         "inputs": _PACK.compress(decision.inputs),
         "body": body,

@@ -235,7 +235,7 @@ class Approval:
 
     id: str
     verdict: Literal["approve", "reject"]
-    action: Action
+    action: str
     environment: str
     person: str
     roles: tuple[str, ...]

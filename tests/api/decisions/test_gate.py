@@ -151,6 +151,8 @@ async def test_darkening_is_always_allowed_and_kept(gated: Gated) -> None:
     assert not done(off)["enabled"]
     kept = await gated.kept(action="darken")
     assert [(one["decision"], one["subject"]) for one in kept] == [("allow", FLAG)] * 2
+    for one in kept:
+        assert done(await gated.manager.post(f"{gated.deciding.decisions}/{one['id']}/replay"))["same"] is True
     refused(await gated.enable(), "deny")
 
 

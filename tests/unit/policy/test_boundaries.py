@@ -187,7 +187,7 @@ def compared(later: int, age: int) -> Situation:
     return facts(green("release"), parities=(replace(PARITY, at=SHOWN - age + later),))
 
 
-def idle_beside(**live: int) -> Situation:
+def idle_beside(**live: Any) -> Situation:
     """Shown on the idle slot green, where B ran, while blue had the traffic of A."""
     situation = green("release")
     demos = changed(situation.snapshot.demos, "demo-1", environment="production", slot="green")

@@ -259,6 +259,21 @@ def test_an_approval_that_deployment_mode_wants_too_is_somebody() -> None:
     assert (build.kind, build.replayed.would_go_at) == ("blocked_other", NINE + HOUR)
 
 
+def test_what_is_over_holds_no_longer_than_it_did() -> None:
+    """A veto that was withdrawn ends then; the calendar is still closed when the report is made."""
+    history = History(instant("2026-11-20T18:00+01:00"))
+    history.built(1, 0)
+    history.checked(1, 1)
+    history.vetoed(1, 1)
+    veto = history.versions[-1].fact
+    history.tell(31, "vetoes", veto.id, replace(veto, withdrawn_at=history.at(31)))
+
+    (build,) = judged(history, wanting(OFFICE, OPEN), until=60)
+
+    held = build.replayed.held
+    assert (held["hours"].held_ms, held["open"].held_ms) == (59 * MINUTE, 30 * MINUTE)
+
+
 def test_a_flag_that_is_archived_is_not_there_any_more() -> None:
     """Dark until then, missing from then on: a rule may come and go, and both stretches count."""
     history = History(NINE)
