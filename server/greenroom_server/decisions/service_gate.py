@@ -18,7 +18,7 @@ from greenroom_server.decisions.service_look import Shelves, see
 from greenroom_server.decisions.service_policies import author_of
 from greenroom_server.decisions.wire import GateMode
 from greenroom_server.errors import LimitExceeded, ReleaseRefused
-from greenroom_server.flags.gate import FlagChange, Watch
+from greenroom_server.flags.gate import FlagChange, Watch, is_feature
 from greenroom_server.flags.place import Project
 from greenroom_server.flags.work import Verdict, Work
 from greenroom_server.policy.canonical import decision_bytes
@@ -30,8 +30,6 @@ from greenroom_server.releases.service_scope import new_id, open_ledger
 
 # A change that releases more flags at once than this is refused where the gate enforces.
 MAX_RELEASES: Final = 200
-# Flags that are no features: where they hide no story, switching them is operating and not releasing.
-_OPERATING: Final = frozenset({"operational", "permission"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class PolicyGate:
         pairs: list[tuple[FlagChange, str]] = []
         for change in changes:
             linked = links[change.flag]
-            if linked.hides_story or change.purpose not in _OPERATING:
+            if is_feature(change.purpose, linked.hides_story):
                 pairs += [(change, service) for service in linked.services or (NO_SERVICE,)]
         releases = [(service, change.environment) for change, service in pairs if change.is_release]
         if releases:

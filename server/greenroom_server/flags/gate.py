@@ -17,6 +17,14 @@ GATE: Final = "greenroom.release_gate"
 """Where a session keeps the gate (`AsyncSession.info`)."""
 
 
+_OPERATING: Final = frozenset({"operational", "permission"})
+
+
+def is_feature(purpose: str, hides_story: object) -> bool:
+    """Whether showing the flag is a release. Switching another one, which hides no story, is operating."""
+    return bool(hides_story) or purpose not in _OPERATING
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """The keys of the environments in which the gate wants to know, and the segment for which dark things are shown."""

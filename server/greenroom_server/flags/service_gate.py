@@ -11,7 +11,7 @@ from typing import Any, Final
 from greenroom_server.database.direct import fetch_all
 from greenroom_server.errors import Forbidden
 from greenroom_server.flags.audience import NOBODY, audience_of
-from greenroom_server.flags.gate import FlagChange, Watch, gate_of
+from greenroom_server.flags.gate import FlagChange, Watch, gate_of, is_feature
 from greenroom_server.flags.place import Place, Project
 from greenroom_server.flags.widening import Served, World, is_wider_segment, widened
 from greenroom_server.flags.work import Verdict, Work
@@ -19,6 +19,7 @@ from greenroom_server.flags.work import Verdict, Work
 _SERVED: Final = tuple(Served.__dataclass_fields__)
 _OF_FLAG: Final = ("key", "variants", "client_visible")
 _INTERNAL: Final = "people.write"
+_GATES: Final = "gates.write"
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Look:
     watch: Watch = field(default_factory=Watch)
     worlds: Mapping[str, World] = field(default_factory=dict)
     purposes: dict[str, str] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
 
     async def begin(self) -> None:
         """See what is served now."""
@@ -42,15 +44,19 @@ class Look:
     async def settle(self) -> Sequence[Verdict]:
         """Ask about what the change lights and darkens; raises `ReleaseRefused`.
 
-        Raises `Forbidden` for whoever makes more people internal and could not name another internal segment.
+        Raises `Forbidden` for whoever makes more people internal and could not name another internal segment, and for
+        whoever takes a flag from under the gate and could not set that.
         """
         if not self.watch.environments:
             return ()
         await self.work.session.flush()
-        return await self._judged(await self._worlds())
+        were_features = self.features
+        after = await self._worlds()
+        self._require_right_to_exempt(sorted(were_features - self.features - self._gone(after)))
+        return await self._judged(after)
 
     async def settle_place(self, place: Place) -> Sequence[Verdict]:
-        """As `settle`, for a configuration that is not stored yet."""
+        """As `settle`, for a configuration that is not stored yet; what the flag is stays as it was."""
         before = self.worlds.get(place.environment.key)
         if before is None:
             return ()
@@ -86,6 +92,18 @@ class Look:
                 f" permission `{_INTERNAL}`, as for naming another one"
             )
 
+    def _gone(self, after: Mapping[str, World]) -> frozenset[str]:
+        there = {key for world in after.values() for key in world.flags}
+        return frozenset(self.purposes.keys() - there)
+
+    def _require_right_to_exempt(self, keys: Sequence[str]) -> None:
+        """What is no feature is switched without the policy being asked, so making a flag one is not for everybody."""
+        if keys and not self.work.principal.allows(_GATES):
+            raise Forbidden(
+                f"`{keys[0]}` would be no feature any more, and the release policy not asked about it: who says so"
+                f" needs the permission `{_GATES}`"
+            )
+
     async def _worlds(self) -> dict[str, World]:
         places = (self.project.id, sorted(self.watch.environments))
         rows = await fetch_all(self.work.session, _FLAGS, *places, self.flag)
@@ -97,6 +115,7 @@ class Look:
         for row in rows:
             served[row["environment"]][row["key"]] = Served(*(row[name] for name in _SERVED))
             self.purposes[row["key"]] = row["purpose"]
+        self.features = frozenset(row["key"] for row in rows if is_feature(row["purpose"], row["stories"]))
         return {key: World(flags, segments) for key, flags in served.items()}
 
 
@@ -115,7 +134,8 @@ async def look_at_place(work: Work, place: Place) -> Look:
 
 
 _FLAGS: Final = f"""
-SELECT e.key AS environment, f.purpose, {", ".join(f"{'f' if name in _OF_FLAG else 'c'}.{name}" for name in _SERVED)}
+SELECT e.key AS environment, f.purpose, f.stories,
+    {", ".join(f"{'f' if name in _OF_FLAG else 'c'}.{name}" for name in _SERVED)}
 FROM flag f JOIN flag_configuration c ON c.flag_id = f.id JOIN environment e ON e.id = c.environment_id
 WHERE f.project_id = $1 AND e.key = ANY ($2::text[]) AND f.archived_at IS NULL
     AND ($3::text IS NULL OR f.key = $3 OR c.prerequisites::text <> '[]' OR f.key IN (

@@ -248,3 +248,33 @@ async def test_the_gate_is_a_setting_of_the_business(gated: Gated) -> None:
     assert missing.status_code == 404
     bad = await gated.manager.put(gated.gate, json={"mode": "off"}, headers=ANY)
     assert (bad.status_code, bad.json()["errors"][0]["pointer"]) == (400, "/mode")
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        ({"purpose": "operational", "stories": []}, 403),
+        ({"purpose": "operational"}, 200),
+        ({"stories": []}, 200),
+        ({"description": "still one"}, 200),
+    ],
+)
+async def test_a_feature_is_not_declared_to_be_none(gated: Gated, patch: dict[str, Any], expected: int) -> None:
+    """Nobody is asked about what is for operating and hides no story: who says so of a feature may set the gate too."""
+    developer = await gated.releases.person("developer")
+    path = f"{gated.stage.project}/flags/{FLAG}"
+
+    reply = await developer.patch(path, json=patch, headers=ANY)
+    assert reply.status_code == expected, reply.text
+    if expected == 403:
+        assert "gates.write" in reply.json()["detail"]
+        done(await gated.manager.patch(path, json=patch, headers=ANY))
+
+
+async def test_a_feature_may_go(gated: Gated) -> None:
+    """Archiving and deleting take it from under the gate, and serve it to nobody."""
+    developer = await gated.releases.person("developer")
+    path = f"{gated.stage.project}/flags/{FLAG}"
+
+    done(await developer.post(f"{path}/archive"))
+    assert (await developer.delete(path, headers=ANY)).status_code == 204
