@@ -23,6 +23,7 @@ from greenroom_server.flags.work import Work
 from greenroom_server.policy.compiled import Policy
 from greenroom_server.policy.facts import Request, Snapshot
 from greenroom_server.policy.question import Index
+from greenroom_server.releases.service_places import NO_SERVICE
 from greenroom_server.releases.service_scope import Place
 from greenroom_server.releases.service_snapshot import load_snapshot
 
@@ -194,7 +195,9 @@ async def _see(ask: _Ask, about: _About, named: _Named) -> Seen:
         raise NotFound(f"there is no project `{about.project}`")
     marks = Marks(row["seq"], row["activation"], row["revision"])
     state = tuple(row[name] for name in _STATE)
-    return Seen(Place(row["project_id"], about.project), marks, row["version_id"], state)
+    is_known = row["service_id"] is not None or about.service == NO_SERVICE
+    version_id = row["version_id"] if is_known else None  # no policy decides for a service that nobody registered
+    return Seen(Place(row["project_id"], about.project), marks, version_id, state)
 
 
 # Facts are numbered without gaps under a lock, so whoever has seen the same `seq` has seen the same facts. What is no

@@ -5,7 +5,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.api.decisions.conftest import Deciding, found, policy_of, question
+from tests.api.decisions.conftest import Deciding, found, policy_of
 from tests.api.releases.conftest import digest_of, done, evidence_of, moments_ago
 from tests.api.releases.documents import public_half, signed, statement
 
@@ -102,16 +102,6 @@ async def test_a_bomb_is_refused_and_changes_nothing(deciding: Deciding) -> None
 
     assert (refused.status_code, refused.json()["code"]) == (400, "evidence_forbidden_construct")
     assert found(await deciding.asked(), "tested") == ("pending", "evidence.missing")
-
-
-async def test_an_action_that_nobody_knows_is_refused(deciding: Deciding) -> None:
-    """It is a bad question, which no decision answers; least of all allow."""
-    await deciding.ruled_by()
-    await deciding.green()
-
-    refused = await deciding.pipeline.post(deciding.decisions, json={**question(), "action": "teleport"})
-
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/action")
 
 
 async def test_an_action_without_a_rule_is_denied(deciding: Deciding) -> None:

@@ -20,16 +20,25 @@ async def test_without_a_policy_nothing_is_allowed(deciding: Deciding) -> None:
 
 
 @pytest.mark.parametrize(
-    "unknown", [{"service": "unheard-of"}, {"environment": "the-moon"}, {"digest": digest_of(404)}]
+    ("unknown", "code"),
+    [
+        ({"service": "unheard-of"}, "policy.none"),
+        ({"service": "unheard-of", "action": "release", "flag": "new", "audience": "all"}, "policy.none"),
+        ({"environment": "the-moon"}, "policy.none"),
+        ({"action": "teleport"}, "policy.none"),
+        ({"digest": digest_of(404)}, "digest.unknown"),
+    ],
 )
-async def test_what_nobody_knows_is_denied(deciding: Deciding, unknown: dict[str, str]) -> None:
-    """An unknown service, environment or digest is decided, and never allowed."""
+async def test_what_nobody_knows_is_denied(deciding: Deciding, unknown: dict[str, str], code: str) -> None:
+    """An unknown service, environment, action or digest is decided, never allowed, and replays."""
     await deciding.ruled_by()
     await deciding.green()
 
     decision = await deciding.asked(1, **unknown)
 
     assert decision["decision"] == "deny", decision
+    assert {rule["code"] for rule in decision["rules"]} >= {code}
+    assert done(await deciding.pipeline.post(f"{deciding.decisions}/{decision['id']}/replay"))["same"] is True
 
 
 async def test_an_action_that_nobody_knows_is_denied_and_kept(deciding: Deciding) -> None:
