@@ -28,7 +28,7 @@ test: $(DEVELOPED) ## run every test; every branch of the two pure cores must be
 	@rm -rf $(REPORTS) # of an older run
 	$(BIN)/coverage run -m pytest -q --junitxml=$(REPORTS)/unit.xml tests/unit/evaluation tests/unit/policy
 	$(BIN)/coverage report --fail-under=100
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --junitxml=$(REPORTS)/rest.xml \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --junitxml=$(REPORTS)/rest.xml \
 		--ignore tests/unit/evaluation --ignore tests/unit/policy
 
 check: lint types imports test ## what CI runs

@@ -60,12 +60,19 @@ REAL: Final = {
     "producer": "ci",
     "release": "express-delivery",
     "guardrail": "checkout-errors",
+    "integration": "azure",
     **dict.fromkeys(
         ("deployment", "evidence", "parity", "demo", "obstacle", "incident", "approval", "veto", "waiver"),
         "0c4f6a0e-8d8c-4f0e-9a57-0f5f0d0a9c11",
     ),
 }
 WEBHOOK: Final = {"key": REAL["webhook"], "url": "https://hooks.invalid/", "events": ["*"]}
+INTEGRATION: Final = {
+    "key": REAL["integration"],
+    "kind": "azure",
+    "service": REAL["service"],
+    "url": "https://azure.invalid/shop",
+}
 # Who may open a stream gets one that does not end.
 ENDLESS: Final = {("stream_snapshot", "server")}
 AnyCase = Case[Any]
@@ -154,6 +161,7 @@ def target(
             f"{server.url}/api/v1/tokens", json={"name": "to be revoked", "kind": "pipeline"}, headers=admin, timeout=10
         )
         session.post(f"{server.url}/api/v1/projects/shop/webhooks", json=WEBHOOK, headers=admin, timeout=10)
+        session.post(f"{server.url}/api/v1/projects/shop/integrations", json=INTEGRATION, headers=admin, timeout=10)
         yield Target(request.param, server.url, headers, spare.json()["id"], session, server, counts)
 
 
