@@ -397,12 +397,12 @@ async def _policies_and_decisions(seen: "Seen", admin: ContractClient) -> None:
         await seen.step(admin, "PATCH", f"{SHOP}/policy-settings", {"four_eyes": False}, dry_run=dry_run)
     for dry_run in (True, False):
         await seen.step(admin, "POST", f"{version}/activate", {"reason": "alone"}, dry_run=dry_run)
-    asked = {"action": "deploy", "service": "web", "environment": "production", "digest": "sha256:" + "0" * 64}
+    asked = {"action": "deploy", "service": "checkout", "environment": "production", "digest": "sha256:" + "f" * 64}
     await seen.step(admin, "POST", decisions, asked, dry_run=True)
     decision = await seen.step(admin, "POST", decisions, asked)
     assert decision["decision"] == "deny"
     await seen.step(admin, "POST", f"{decisions}/simulate", {**asked, "at": "2026-12-24T09:00:00Z"})
-    await seen.step(admin, "GET", f"{decisions}?service=web&verdict=deny", None)
+    await seen.step(admin, "GET", f"{decisions}?service=checkout&verdict=deny", None)
     await seen.step(admin, "GET", f"{decisions}/{decision['id']}", None)
     assert (await seen.step(admin, "POST", f"{decisions}/{decision['id']}/replay", None))["same"] is True
     await seen.step(admin, "GET", f"{decisions}/{decision['id']}/news?wait=1", None)
