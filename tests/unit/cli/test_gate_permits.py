@@ -28,7 +28,7 @@ PERMIT = {
 }
 ENVELOPE = {"payloadType": "x", "payload": "eA==", "signatures": []}
 VERIFIER = Verifier("https://greenroom.example", "0.1.0")
-SOON = datetime.now(UTC) + timedelta(minutes=10)
+SOON = datetime.now(UTC) + timedelta(hours=12)
 GLASS = {
     "id": "1",
     "action": "deploy",
