@@ -1,6 +1,7 @@
 """What runs beside the requests, for as long as the server does."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -24,15 +25,20 @@ _CHANGE_REQUESTS_S = 1.0
 
 def work_beside(core: Core, stack: AsyncExitStack) -> None:
     """Begin all of it; it ends with the stack."""
+    callbacks = Callbacks(core.database, core.webhooks.desk, core.clock)
+    keeper = Keeper(core.database, core.permits, core.clock)
+    steps: tuple[tuple[str, Callable[[], Awaitable[object]], float], ...] = (
+        ("watching darkness", lambda: _watch_darkness(core), core.settings.alert_interval_s),
+        ("calling back", callbacks.step, LOOK_EVERY_S),
+        ("keeping permits", keeper.keep_house, _PERMITS_S),
+        ("applying change requests", lambda: take_turns(core.database, core.clock.now()), _CHANGE_REQUESTS_S),
+    )
     for name, work in (
         ("housekeeping", _keep_house(core)),
         ("keeping exposures", _keep_exposures(core)),
-        ("watching darkness", _watch_darkness(core)),
-        ("calling back", _call_back(core)),
         ("moving releases", core.scheduler.run(core.settings.release_interval_s)),
-        ("keeping permits", _keep_permits(core)),
-        ("applying change requests", _apply_change_requests(core)),
         ("sampling", _sample(core.metrics)),
+        *((name, _repeat(core, name, step, every_s)) for name, step, every_s in steps),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=name))
 
@@ -62,48 +68,20 @@ async def _keep_exposures(core: Core) -> None:
         await asyncio.sleep(_HOUSEKEEPING_S)
 
 
-async def _watch_darkness(core: Core) -> None:
+async def _repeat(core: Core, name: str, step: Callable[[], Awaitable[object]], every_s: float) -> None:
+    """Take the step over and over. What it did, if it did anything, may have to be sent."""
     while True:
         try:
-            async with core.database.transaction() as session:
-                raised = await watch_darkness(session, core.clock.now())
-            if raised:
+            if await step():
                 core.webhooks.wake()
         except GreenroomError as error:  # the store is away, or what was looked at was deleted meanwhile
-            log.debug("darkness is watched later", reason=error.detail)
-        await asyncio.sleep(core.settings.alert_interval_s)
+            log.debug("done later", work=name, reason=error.detail)
+        await asyncio.sleep(every_s)
 
 
-async def _call_back(core: Core) -> None:
-    callbacks = Callbacks(core.database, core.webhooks.desk, core.clock)
-    while True:
-        await asyncio.sleep(LOOK_EVERY_S)
-        try:
-            if await callbacks.step():
-                core.webhooks.wake()
-        except GreenroomError as error:  # the store is away
-            log.debug("callbacks wait for the database", reason=error.detail)
-
-
-async def _keep_permits(core: Core) -> None:
-    keeper = Keeper(core.database, core.permits, core.clock)
-    while True:
-        try:
-            if await keeper.keep_house():
-                core.webhooks.wake()
-        except GreenroomError as error:  # the store is away
-            log.debug("permits are looked after later", reason=error.detail)
-        await asyncio.sleep(_PERMITS_S)
-
-
-async def _apply_change_requests(core: Core) -> None:
-    while True:
-        try:
-            if await take_turns(core.database, core.clock.now()):
-                core.webhooks.wake()
-        except GreenroomError as error:  # the store is away
-            log.debug("change requests wait for the database", reason=error.detail)
-        await asyncio.sleep(_CHANGE_REQUESTS_S)
+async def _watch_darkness(core: Core) -> object:
+    async with core.database.transaction() as session:
+        return await watch_darkness(session, core.clock.now())
 
 
 async def _sample(metrics: Metrics) -> None:
