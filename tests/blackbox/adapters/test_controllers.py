@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.blackbox.adapters.test_forges import INTEGRATIONS, PATH, SECRET, Scene
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.own_postgres import fetch
 from tests.blackbox.server_process import ServerProcess
 from tests.blackbox.venue import PROJECT, Venue, open_venue
@@ -27,10 +27,8 @@ def venue(database_url: str, data_dir_factory: Callable[[], Path]) -> Iterator[V
     with ServerProcess(data_dir_factory(), database_url=database_url) as server:
         made = open_venue(server)
         with made.author() as author:
-            author.send("PATCH", f"{PATH}/policy-settings", {"four_eyes": False}, If_Match="*")
             author.send("POST", f"{PATH}/services", {"key": "web", "name": "Web"})
-            author.send("POST", f"{PATH}/policies", POLICY)
-            author.send("POST", f"{PATH}/policies/web/versions/1/activate", {})
+            put_in_force(author, PATH)
             wanted = {"key": "canary", "kind": "flagger", "service": "web", "secret": SECRET, "patience_s": 3600}
             author.send("POST", INTEGRATIONS, wanted)
         yield made

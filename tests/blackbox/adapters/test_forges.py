@@ -18,15 +18,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.blackbox.adapters.forge import Forge
-from tests.blackbox.decisions.scene import POLICY
+from tests.blackbox.decisions.scene import put_in_force
 from tests.blackbox.server_process import ServerProcess, until
 from tests.blackbox.venue import PROJECT, Venue, open_venue
 
 PATH = f"/api/v1/projects/{PROJECT}"
 INTEGRATIONS = f"{PATH}/integrations"
 SECRET = "a secret that both sides know"
-DIGEST = "sha256:" + "b" * 64
-COMMIT = "c" * 40
 RUN = "/repos/acme/web/actions/runs/7/deployment_protection_rule"
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(
@@ -57,10 +55,8 @@ def venue(make_database: Callable[[], str], data_dir_factory: Callable[[], Path]
     with ServerProcess(data_dir_factory(), database_url=make_database(), webhook_insecure="true") as server:
         made = open_venue(server)
         with made.author() as author:
-            author.send("PATCH", f"{PATH}/policy-settings", {"four_eyes": False}, If_Match="*")
             author.send("POST", f"{PATH}/services", {"key": "web", "name": "Web"})
-            author.send("POST", f"{PATH}/policies", POLICY)
-            author.send("POST", f"{PATH}/policies/web/versions/1/activate", {})
+            put_in_force(author, PATH)
         yield made
 
 
